@@ -1,1 +1,11 @@
-//! engine
+//! The detection engine: events in, state tables and rule verdicts out. `push` decodes nothing and reads nothing from
+//! outside: whoever owns the ring or the capture file hands over events, whoever owns /proc hands over a `ProcSource`.
+//! Detection therefore runs the same on live events and on captures. No kernel, no files, no clock.
+
+#![forbid(unsafe_code)]
+
+pub mod context;
+pub mod state;
+
+pub use context::Context;
+pub use state::{State, Thread};

@@ -1,0 +1,156 @@
+//! The state tables: threads, process groups, open files, users and addresses. In: changes that the parsers of
+//! `crate::parse` make event by event. Out: lookups for conditions and outputs. No I/O and no clock: time is the
+//! event's, and an unknown thread stays unknown unless a source for /proc is given.
+
+pub mod fds;
+pub mod path;
+pub mod strings;
+pub mod thread;
+pub mod users;
+
+pub use fds::{FdEntry, FdFlags, FdTable, Socket};
+pub use strings::{Interner, Str};
+pub use thread::{Thread, ThreadFlags};
+pub use users::{Accounts, Interfaces};
+
+use event::snapshot::Machine;
+use hashbrown::HashMap;
+use std::borrow::Cow;
+
+/// Everything the engine remembers between events.
+#[derive(Debug, Default)]
+pub struct State {
+    pub machine: Machine,
+    pub accounts: Accounts,
+    pub interfaces: Interfaces,
+    pub(crate) strings: Interner,
+    threads: HashMap<i64, Box<Thread>, foldhash::fast::RandomState>,
+    groups: HashMap<i64, ThreadGroup, foldhash::fast::RandomState>,
+}
+
+/// The threads of one process.
+#[derive(Clone, Debug, Default)]
+pub struct ThreadGroup {
+    /// Thread ids in the table, the main thread first.
+    pub tids: Vec<i64>,
+    /// How many of them did not exit.
+    pub alive: u32,
+    /// Takes over orphans of its descendants.
+    pub reaper: bool,
+}
+
+impl State {
+    /// The thread `tid`.
+    #[inline]
+    pub fn thread(&self, tid: i64) -> Option<&Thread> {
+        self.threads.get(&tid).map(|t| &**t)
+    }
+
+    pub fn threads(&self) -> impl Iterator<Item = &Thread> {
+        self.threads.values().map(|t| &**t)
+    }
+
+    pub fn thread_count(&self) -> usize {
+        self.threads.len()
+    }
+
+    /// The main thread of `thread`'s process, itself if it is one; `None` when it is not in the table.
+    pub fn main_thread<'a>(&'a self, thread: &'a Thread) -> Option<&'a Thread> {
+        if thread.is_main() { Some(thread) } else { self.thread(thread.pid) }
+    }
+
+    /// The process group table entry of `thread`; `None` for placeholders.
+    pub fn group_of(&self, thread: &Thread) -> Option<&ThreadGroup> {
+        self.groups.get(&thread.pid)
+    }
+
+    /// The main thread of the parent process: what the first step of [`State::ancestors`] yields.
+    pub fn parent<'a>(&'a self, thread: &'a Thread) -> Option<&'a Thread> {
+        self.ancestors(thread).next()
+    }
+
+    /// Parent, grandparent and so on of `thread`'s main thread, nearest first. Ends at a missing link, a placeholder or
+    /// a loop.
+    pub fn ancestors<'a>(&'a self, thread: &'a Thread) -> Ancestors<'a> {
+        let start = self.main_thread(thread);
+        Ancestors { state: self, at: start, slow: start, odd: false }
+    }
+
+    /// The open files of `thread`'s process.
+    pub fn fds_of<'a>(&'a self, thread: &'a Thread) -> Option<&'a FdTable> {
+        if thread.flags.has(ThreadFlags::CLONE_FILES) {
+            return self.main_thread(thread).map(|t| &t.fds);
+        }
+        Some(&thread.fds)
+    }
+
+    /// The open file `fd` of `thread`'s process.
+    pub fn fd<'a>(&'a self, thread: &'a Thread, fd: i64) -> Option<&'a FdEntry> {
+        self.fds_of(thread)?.lookup(fd)
+    }
+
+    /// Working directory of `thread`'s process with a trailing slash; `./` when its main thread is unknown.
+    pub fn cwd_of<'a>(&'a self, thread: &'a Thread) -> &'a [u8] {
+        self.main_thread(thread).map_or(b"./", |main| &main.cwd)
+    }
+
+    /// Environment of `thread`'s process, `NAME=value` items with a terminating NUL each.
+    pub fn env_of<'a>(&'a self, thread: &'a Thread) -> &'a [u8] {
+        self.main_thread(thread).map_or(b"", |main| &main.env)
+    }
+
+    /// The directory that `name` is relative to when a call passed `dirfd`, with a trailing slash.
+    pub fn dir_of<'a>(&'a self, thread: &'a Thread, dirfd: i64, name: &[u8]) -> Cow<'a, [u8]> {
+        if name.first() == Some(&b'/') {
+            return Cow::Borrowed(b".");
+        }
+        if dirfd == path::AT_FDCWD {
+            return Cow::Borrowed(self.cwd_of(thread));
+        }
+        match self.fd(thread, dirfd) {
+            Some(entry) => path::with_slash(&entry.name),
+            None => Cow::Borrowed(path::UNKNOWN_DIR),
+        }
+    }
+
+    /// `name` made absolute and normalised, as a call of `thread` with `dirfd` means it.
+    pub fn resolve(&self, thread: &Thread, dirfd: i64, name: &[u8]) -> Vec<u8> {
+        path::join(&self.dir_of(thread, dirfd, name), name)
+    }
+}
+
+/// See [`State::ancestors`].
+#[derive(Clone, Debug)]
+pub struct Ancestors<'a> {
+    state: &'a State,
+    at: Option<&'a Thread>,
+    slow: Option<&'a Thread>,
+    odd: bool,
+}
+
+impl<'a> Iterator for Ancestors<'a> {
+    type Item = &'a Thread;
+
+    fn next(&mut self) -> Option<&'a Thread> {
+        let next = self.step(self.at?);
+        self.at = next;
+        if self.odd {
+            self.slow = self.slow.and_then(|slow| self.step(slow));
+        }
+        self.odd = !self.odd;
+        if let (Some(fast), Some(slow)) = (next, self.slow)
+            && std::ptr::eq(fast, slow)
+        {
+            self.at = None;
+            return None;
+        }
+        next
+    }
+}
+
+impl<'a> Ancestors<'a> {
+    fn step(&self, thread: &Thread) -> Option<&'a Thread> {
+        let parent = self.state.thread(thread.ptid)?;
+        self.state.main_thread(parent).filter(|t| t.tid >= 0)
+    }
+}
