@@ -43,6 +43,72 @@ pub fn with_slash(dir: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned([dir, b"/"].concat())
 }
 
+/// Normalises `name` behind what `out` holds, component by component.
 fn append(out: &mut Vec<u8>, name: &[u8]) {
-    out.extend_from_slice(name);
+    let has_base = !out.is_empty();
+    let mut rewound = false;
+    let mut rest = name;
+    while let Some((&byte, tail)) = rest.split_first() {
+        let starts = out.last().is_none_or(|last| *last == b'/');
+        rest = match byte {
+            b'.' if starts && ends_component(tail) => tail.get(1..).unwrap_or_default(),
+            b'.' if starts && tail.first() == Some(&b'.') && ends_component(&tail[1..]) => {
+                rewind(out);
+                rewound = out.is_empty();
+                tail.get(2..).unwrap_or_default()
+            }
+            b'/' if out.last() == Some(&b'/') || (rewound && has_base && out.is_empty()) => tail,
+            _ => {
+                out.push(byte);
+                tail
+            }
+        };
+    }
+    if out.len() > 1 && out.last() == Some(&b'/') {
+        out.pop();
+    }
+}
+
+fn ends_component(rest: &[u8]) -> bool {
+    rest.first().is_none_or(|c| *c == b'/')
+}
+
+/// Removes the last component; a leading slash stays.
+fn rewind(out: &mut Vec<u8>) {
+    let end = out.len().saturating_sub(1);
+    let keep = match memchr::memrchr(b'/', out.get(..end).unwrap_or_default()) {
+        Some(at) => at + 1,
+        None => usize::from(out.first() == Some(&b'/')),
+    };
+    out.truncate(keep);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn joins_as_rules_expect() {
+        let cases: &[(&str, &str, &str)] = &[
+            ("x", "", ""),
+            ("/root", "..", "/root.."),
+            ("/root", "../foo", "/root../foo"),
+            ("app", "custom/term", "appcustom/term"),
+            ("/tmp/x/../y/", "a", "/tmp/x/../y/a"),
+            ("/root/", "tmp/./filename.txt", "/root/tmp/filename.txt"),
+            ("", "...", "..."),
+            ("", "/tmp/random/dir.../..//../filename.txt", "/tmp/filename.txt"),
+            ("<UNKNOWN>", "foo", "<UNKNOWN>foo"),
+        ];
+        for (base, name, expected) in cases {
+            let joined = join(base.as_bytes(), name.as_bytes());
+            assert_eq!(String::from_utf8_lossy(&joined), *expected, "{base:?} + {name:?}");
+        }
+    }
+
+    #[test]
+    fn a_long_path_is_named_as_such() {
+        assert_eq!(join(&[b'a'; 512], &[b'b'; 512]), TOO_LONG);
+        assert_eq!(join(&[b'a'; 511], &[b'b'; 512]).len(), 1023);
+    }
 }
