@@ -32,4 +32,9 @@ pub trait FieldSource {
     /// Text of `field` where printing differs from the value (`evt.arg.*` of dynamic type, flags, buffers);
     /// `None` = print the extracted value by its type.
     fn rendered<'a>(&'a self, field: &FieldRef, arena: &'a Bump) -> Option<&'a [u8]>;
+
+    /// The addresses that `host_name` resolves to, as far as known now (`fd.sip.name = host`). Never blocks.
+    fn addresses_of(&self, _host_name: &[u8]) -> &[IpAddr] {
+        &[]
+    }
 }
