@@ -1,6 +1,23 @@
-# Thin: each target is one line into a script or cargo. `make help` lists them.
-.PHONY: help run demo test bench lint setup
+# Thin: each target is one line into a script or cargo. `make` alone lists them.
+.PHONY: help run demo test bench lint docs kernels setup
+.DEFAULT_GOAL := help
+ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
-setup: ## install the system packages that building and testing need (says what and why)
-	@sh scripts/setup.sh
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+run: ## build and watch this machine with the shipped rules (Ctrl-C ends it)
+	@sh scripts/setup.sh build && cargo build --release --bin hawkbell && exec $(ROOT) target/release/hawkbell watch
+demo: ## do harmless suspicious things in a scratch directory, so that a running watch has something to say
+	@$(ROOT) sh scripts/demo.sh
+test: ## install what the tests need and run them all
+	@sh scripts/setup.sh test && cargo test --workspace --quiet
+bench: ## print the measured figures beside the reference's
+	@sh scripts/setup.sh test && cargo xtask bench
+lint: ## formatting and lints as CI sees them
+	@cargo fmt --all --check && cargo clippy --workspace --all-targets --quiet -- -D warnings
+docs: ## write the generated reference pages anew
+	@cargo xtask docs
+kernels: ## boot other kernels in a VM and try there
+	@cargo xtask kernels
+setup: ## only install the system packages
+	@sh scripts/setup.sh test
