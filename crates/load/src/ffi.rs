@@ -1,0 +1,119 @@
+//! Calls of libbpf that libbpf-rs has no safe door for. The only unsafe code of this crate; pointers come from
+//! libbpf-rs values that outlive the calls.
+
+#![allow(unsafe_code)]
+
+use libbpf_rs::{AsRawLibbpf, OpenObject, OpenProgramMut};
+use libbpf_sys as bpf;
+use std::ffi::{CStr, CString};
+use std::ptr::NonNull;
+
+/// A buffer for verifier logs. libbpf loads programs one after the other and stops at the first failure, so one
+/// buffer serves a whole object. It must live as long as the object: libbpf keeps the pointer.
+#[derive(Debug)]
+pub struct LogBuffer(Vec<u8>);
+
+impl LogBuffer {
+    pub fn new() -> LogBuffer {
+        LogBuffer(vec![0; LOG_BYTES]) // zeroed pages, untouched until the verifier writes
+    }
+
+    pub fn attach(&mut self, program: &mut OpenProgramMut<'_>) {
+        let (address, len) = (self.0.as_mut_ptr().cast(), self.0.len() as bpf::size_t);
+        // SAFETY: the program is not loaded yet; the buffer outlives the object (field order in `Object`).
+        unsafe { bpf::bpf_program__set_log_buf(program.as_libbpf_object().as_ptr(), address, len) };
+    }
+
+    pub fn text(&self) -> String {
+        CStr::from_bytes_until_nul(&self.0).map(|s| s.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+}
+
+/// Loads; the error is a positive errno. After a failure libbpf has unloaded everything again.
+pub fn load(open: OpenObject) -> Result<libbpf_rs::Object, i32> {
+    // SAFETY: a valid, unloaded bpf_object.
+    let status = unsafe { bpf::bpf_object__load(open.as_libbpf_object().as_ptr()) };
+    if status < 0 {
+        return Err(-status);
+    }
+    // SAFETY: loaded just now; ownership moves from `open` into the new value.
+    Ok(unsafe { libbpf_rs::Object::from_ptr(open.take_ptr()) })
+}
+
+/// Where the global variable `name` lies: (section such as `.rodata`, offset, size), from the object's BTF.
+pub fn global_place(open: &OpenObject, name: &str) -> Option<(String, usize, usize)> {
+    // SAFETY: a valid object; the BTF belongs to it and lives as long.
+    let btf = unsafe { bpf::bpf_object__btf(open.as_libbpf_object().as_ptr()) };
+    if btf.is_null() {
+        return None;
+    }
+    // SAFETY: `btf` is not null.
+    let count = unsafe { bpf::btf__type_cnt(btf) };
+    (1..count).find_map(|id| variable_in_section(btf, id, name))
+}
+
+fn variable_in_section(btf: *const bpf::btf, id: u32, name: &str) -> Option<(String, usize, usize)> {
+    // SAFETY: `id` is below btf__type_cnt; a DATASEC is followed by `vlen` btf_var_secinfo records
+    // (uapi/linux/btf.h), which libbpf checked when it parsed the object.
+    let (section, variables) = unsafe {
+        let ty = bpf::btf__type_by_id(btf, id);
+        let info = (*ty).info;
+        if (info >> 24) & 0x1f != BTF_KIND_DATASEC {
+            return None;
+        }
+        let first = ty.add(1).cast::<bpf::btf_var_secinfo>();
+        (ty, std::slice::from_raw_parts(first, (info & 0xffff) as usize))
+    };
+    // SAFETY: name_off of a checked type.
+    let section = text(btf, unsafe { (*section).name_off })?;
+    let found = variables.iter().find(|v| variable_name(btf, v.type_).as_deref() == Some(name))?;
+    Some((section, found.offset as usize, found.size as usize))
+}
+
+fn variable_name(btf: *const bpf::btf, id: u32) -> Option<String> {
+    // SAFETY: an id out of a DATASEC of the same BTF.
+    let name_off = unsafe { bpf::btf__type_by_id(btf, id).as_ref()?.name_off };
+    text(btf, name_off)
+}
+
+fn text(btf: *const bpf::btf, offset: u32) -> Option<String> {
+    // SAFETY: libbpf answers null for offsets outside its string section.
+    let text = unsafe { bpf::btf__name_by_offset(btf, offset) };
+    // SAFETY: NUL-terminated, belongs to the BTF.
+    (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned())
+}
+
+/// Attaches to a tcx hook (Linux 6.6): `before` puts the program first, otherwise last.
+pub fn attach_tcx(program: &libbpf_rs::ProgramMut<'_>, ifindex: i32, first: bool) -> Result<libbpf_rs::Link, i32> {
+    let flags = if first { bpf::BPF_F_BEFORE } else { bpf::BPF_F_AFTER };
+    let opts = bpf::bpf_tcx_opts { sz: size_of::<bpf::bpf_tcx_opts>() as bpf::size_t, flags, ..Default::default() };
+    // SAFETY: a loaded program; the options live through the call.
+    let link = unsafe { bpf::bpf_program__attach_tcx(program.as_libbpf_object().as_ptr(), ifindex, &raw const opts) };
+    // SAFETY: a link that libbpf made for us.
+    NonNull::new(link).map(|l| unsafe { libbpf_rs::Link::from_ptr(l) }).ok_or_else(last_errno)
+}
+
+/// Attaches by section name to a raw tracepoint (BPF_RAW_TRACEPOINT_OPEN) or any other automatic hook.
+pub fn attach_auto(program: &libbpf_rs::ProgramMut<'_>) -> Result<libbpf_rs::Link, i32> {
+    // SAFETY: a loaded program.
+    let link = unsafe { bpf::bpf_program__attach(program.as_libbpf_object().as_ptr()) };
+    // SAFETY: a link that libbpf made for us.
+    NonNull::new(link).map(|l| unsafe { libbpf_rs::Link::from_ptr(l) }).ok_or_else(last_errno)
+}
+
+/// BPF_OBJ_PIN of a descriptor (program, map or link).
+pub fn pin(fd: std::os::fd::BorrowedFd<'_>, path: &std::path::Path) -> Result<(), i32> {
+    use std::os::{fd::AsRawFd, unix::ffi::OsStrExt};
+    let path = CString::new(path.as_os_str().as_bytes()).map_err(|_| 22)?;
+    // SAFETY: a valid descriptor and a NUL-terminated path.
+    let status = unsafe { bpf::bpf_obj_pin(fd.as_raw_fd(), path.as_ptr()) };
+    if status < 0 { Err(-status) } else { Ok(()) }
+}
+
+fn last_errno() -> i32 {
+    std::io::Error::last_os_error().raw_os_error().unwrap_or(22)
+}
+
+const BTF_KIND_DATASEC: u32 = 15;
+/// Enough for the end of any log that a person would read; the verifier keeps the tail on 6.4 and later.
+const LOG_BYTES: usize = 1 << 20;
