@@ -1,2 +1,27 @@
-//! xtask
-fn main() {}
+//! Chores of the project that are too long for a make target: `bench`, `docs`. Depends on nothing of ours: it drives
+//! the built programs from outside.
+
+use anyhow::{Context, Result, bail};
+use std::process::Command;
+
+fn main() -> Result<()> {
+    let mut args = std::env::args().skip(1);
+    match args.next().as_deref() {
+        Some("docs") => docs(),
+        Some(other) => bail!("unknown chore `{other}`: there are docs"),
+        None => bail!("name a chore: docs"),
+    }
+}
+
+/// Writes docs/reference anew from the tables that the code uses.
+fn docs() -> Result<()> {
+    run(Command::new("cargo").args(["run", "--quiet", "--bin", "hawkbell", "--", "reference", "docs/reference"]))
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let status = command.status().with_context(|| format!("start {command:?}"))?;
+    if !status.success() {
+        bail!("{command:?} ended with {status}");
+    }
+    Ok(())
+}
