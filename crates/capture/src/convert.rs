@@ -189,6 +189,7 @@ fn rule(event: &Event<'_>) -> Result<Option<Decision>, Failure> {
     }
 }
 
+#[derive(Clone, Copy)]
 struct Shape {
     kind: Kind,
     sources: &'static [Source],
