@@ -63,7 +63,8 @@ fn events(out: &mut String) {
     writeln!(out, "pub(crate) static EVENTS: &[EventInfo] = &[").unwrap();
     for row in rows("events") {
         let [id, symbol, dir, name, category, flags, _, params] = &row[..] else { panic!("an event row has 8 columns") };
-        let (category, origin) = category.split_once('|').unwrap_or((category, ""));
+        let (category, origin) = category.rsplit_once('|').unwrap_or((category, ""));
+        let category = category.rsplit('|').next().unwrap_or(category); // `unknown|wait|SYSCALL` is `wait`
         let flags: Vec<_> = flags.split_whitespace().map(|f| format!("EventFlags::{f}.0")).collect();
         let flags = if flags.is_empty() { "0".to_owned() } else { flags.join(" | ") };
         let params: Vec<_> = params.split_whitespace().map(param).collect();

@@ -1,6 +1,7 @@
 //! One event together with everything conditions may ask about it. In: the engine fills it after the event changed the
 //! state. Out: borrowed views for the fields. It lives for one event, owns nothing and changes nothing.
 
+use crate::fields::Surroundings;
 use crate::state::{FdEntry, State, Thread};
 use event::Event;
 
@@ -13,6 +14,7 @@ pub struct Context<'a> {
     /// `syscall`, or the event source of the plugin the event came from.
     pub source: &'a str,
     pub state: &'a State,
+    pub around: &'a Surroundings,
     /// The thread the event happened in; `None` for events of no thread and for unknown threads that get no
     /// placeholder.
     pub thread: Option<&'a Thread>,

@@ -5,7 +5,9 @@
 #![forbid(unsafe_code)]
 
 pub mod context;
+pub mod fields;
 pub mod state;
 
 pub use context::Context;
+pub use fields::Surroundings;
 pub use state::{State, Thread};

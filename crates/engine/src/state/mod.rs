@@ -2,12 +2,14 @@
 //! `crate::parse` make event by event. Out: lookups for conditions and outputs. No I/O and no clock: time is the
 //! event's, and an unknown thread stays unknown unless a source for /proc is given.
 
+pub mod containers;
 pub mod fds;
 pub mod path;
 pub mod strings;
 pub mod thread;
 pub mod users;
 
+pub use containers::{ContainerInfo, Containers};
 pub use fds::{FdEntry, FdFlags, FdTable, Socket};
 pub use strings::{Interner, Str};
 pub use thread::{Thread, ThreadFlags};
@@ -23,6 +25,7 @@ pub struct State {
     pub machine: Machine,
     pub accounts: Accounts,
     pub interfaces: Interfaces,
+    pub containers: Containers,
     pub(crate) strings: Interner,
     threads: HashMap<i64, Box<Thread>, foldhash::fast::RandomState>,
     groups: HashMap<i64, ThreadGroup, foldhash::fast::RandomState>,
