@@ -12,7 +12,9 @@ fuzz_target!(|bytes: &[u8]| {
     let mut written = 0u64;
     loop {
         match reader.next() {
-            Ok(Some(Item::Event(record))) => written += u64::from(writer.event(&record.event, record.state_only).is_ok()),
+            Ok(Some(Item::Event(record))) => {
+                written += u64::from(writer.event(&record.event, record.state_only).is_ok());
+            }
             Ok(Some(Item::Section(_))) => {}
             Ok(None) => break,
             Err(error) if error.concerns_one_event() => {}
