@@ -5,3 +5,6 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+pub mod log;
+pub mod outputs;
+mod syslog;
