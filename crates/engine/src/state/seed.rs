@@ -79,7 +79,12 @@ impl State {
         self.set_cgroups(thread, &proc.cgroups);
     }
 
-    pub(crate) fn fd_table(&mut self, fds: &[Fd], bound: &HashSet<u16>) -> FdTable {
+    /// One open file found later, by a look into /proc.
+    pub(crate) fn add_found_fd(&mut self, tid: i64, fd: &Fd) {
+        self.add_fd(tid, fd.fd, entry_of(fd, &HashSet::new()));
+    }
+
+    fn fd_table(&mut self, fds: &[Fd], bound: &HashSet<u16>) -> FdTable {
         let mut table = FdTable::default();
         for fd in fds {
             let entry = Arc::new(entry_of(fd, bound));
