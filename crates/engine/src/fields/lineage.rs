@@ -94,10 +94,8 @@ fn of_ancestor<'a>(
 
 fn all_joined<'a>(state: &'a State, thread: &'a Thread, field: Builtin, arena: &'a Bump) -> Option<Value<'a>> {
     let mut text = Text::new(arena);
-    for (index, ancestor) in state.ancestors(thread).enumerate() {
-        if index > 0 {
-            text.push(b" ");
-        }
+    for ancestor in state.ancestors(thread) {
+        text.separate(0, b" ");
         if let Value::Str(bytes) = value(state, ancestor, field, arena) {
             text.push(bytes);
         }

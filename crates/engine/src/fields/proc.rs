@@ -192,7 +192,7 @@ fn cgroup<'a>(thread: &'a Thread, arg: &FieldArg) -> Option<&'a [u8]> {
 }
 
 fn open_count(state: &State, thread: &Thread) -> u64 {
-    state.fds_of(thread).map_or(0, |fds| fds.len() as u64)
+    state.main_thread(thread).and_then(|main| state.fds_of(main)).map_or(0, |fds| fds.len() as u64)
 }
 
 fn fd_limit(state: &State, thread: &Thread) -> i64 {
