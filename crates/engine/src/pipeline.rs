@@ -176,7 +176,7 @@ impl Engine {
             state: &self.state,
             around: &self.around,
             thread,
-            fd_num: self.seen.fd.or_else(|| thread.map(|t| t.lastevent_fd)),
+            fd_num: self.seen.fd,
             fd: fds.zip(self.seen.fd).and_then(|(fds, fd)| fds.lookup(fd)),
             fd_name_changed: self.seen.name_changed,
             enter,
@@ -236,14 +236,19 @@ fn associate(state: &mut State, event: &Event<'_>, row: Row, step: &mut Step<'_>
     let Some(thread) = state.thread_mut(event.tid) else { return };
     step.tid = Some(event.tid);
     thread.lastaccess_ts = event.ts;
-    if let FdUse::Param(at) = row.fd {
-        step.fd = event.i64(usize::from(at));
-    }
+    step.fd = match row.fd {
+        FdUse::None => None,
+        FdUse::Unknown => Some(NO_FD),
+        FdUse::Param(at) => event.i64(usize::from(at)).or(Some(NO_FD)),
+    };
     let counter = if row.is_enter { keep_enter(thread, event) } else { match_enter(thread, event, step) };
     if let Some(counter) = counter {
         state.counters.bump(counter);
     }
 }
+
+/// The number of a descriptor that there is none of.
+const NO_FD: i64 = -1;
 
 /// Remembers an enter event that says more than its exit can be trusted with.
 fn keep_enter(thread: &mut Thread, event: &Event<'_>) -> Option<Counter> {

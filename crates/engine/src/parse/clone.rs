@@ -96,15 +96,17 @@ fn child_side(state: &mut State, event: &Event<'_>, step: &mut Step<'_>) {
     child.vtid = event.i64(param::VTID).unwrap_or(-1);
     child.vpid = event.i64(param::VPID).unwrap_or(-1);
     take_own(state, event, &mut child);
-    child.pidns_init_start_ts = pidns_start(state, event, &child);
+    child.pidns_init_start_ts = pidns_start(state, event, &child, origin.pidns_init_start_ts);
     add_child(state, child, step);
     step.tid = state.thread(tid).map(|t| t.tid);
 }
 
-fn pidns_start(state: &State, event: &Event<'_>, child: &Thread) -> u64 {
-    let boot = state.machine.boot_ts;
-    let since_boot = event.u64(param::PIDNS_INIT_START_TS).unwrap_or(0);
-    if child.tid == child.vtid { boot } else { since_boot.saturating_add(boot) }
+/// Inside a pid namespace the event tells when it began; on the host it is what the origin has.
+fn pidns_start(state: &State, event: &Event<'_>, child: &Thread, inherited: u64) -> u64 {
+    if child.tid == child.vtid {
+        return inherited;
+    }
+    event.u64(param::PIDNS_INIT_START_TS).map_or(0, |since_boot| since_boot.saturating_add(state.machine.boot_ts))
 }
 
 fn add_child(state: &mut State, mut child: Thread, step: &mut Step<'_>) {
@@ -173,7 +175,7 @@ fn inherit_as_process(state: &State, child: &mut Thread, origin: &Thread) {
     child.ptid = origin.tid;
     State::mark_main(child);
     child.fds = state.fds_of(origin).cloned().unwrap_or_default();
-    child.cwd = state.main_thread(origin).map_or_else(|| b"./"[..].into(), |main| main.cwd.clone());
+    child.cwd = state.main_thread(origin).map(|main| main.cwd.clone()).unwrap_or_default();
     child.env = state.main_thread(origin).map(|main| main.env.clone()).unwrap_or_default();
 }
 

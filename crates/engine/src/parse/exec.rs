@@ -57,6 +57,8 @@ mod param {
     pub const TRUSTED_EXEPATH: usize = 27;
     pub const PGID: usize = 28;
     pub const GID: usize = 29;
+    /// execve only.
+    pub const FILENAME: usize = 30;
 }
 
 /// Bits of `execve_flags`.
@@ -68,7 +70,7 @@ const EXE_LOWER_LAYER: u32 = 1 << 3;
 /// The sensor captures at most this much environment; exactly as much means that there may be more.
 const CAPTURED_ENV_BYTES: usize = 4096;
 
-/// What stands for a path that nobody can tell.
+/// What a path parameter contains when it could not be read.
 const UNKNOWN_PATH: &[u8] = b"<NA>";
 
 fn repair(event: &Event<'_>, thread: &mut Thread) {
@@ -148,15 +150,23 @@ fn finish(state: &mut State, event: &Event<'_>, step: &mut Step<'_>, tid: i64) {
     super::users::learn_accounts(state, step, tid, &container);
 }
 
-/// The executable's path: what the kernel says, else what the stored enter event lets conclude.
+/// The executable's path: what the kernel says, else what the arguments let conclude, which old captures keep in the
+/// enter event. Empty when nobody can tell, `<NA>` when somebody tried.
 fn exe_path(state: &State, event: &Event<'_>, step: &Step<'_>) -> Vec<u8> {
     if let Some(trusted) = event.text(param::TRUSTED_EXEPATH) {
         return trusted.to_vec();
     }
+    if let Some(name) = event.text(param::FILENAME) {
+        let path = step.tid.and_then(|tid| absolute(state, state.thread(tid)?, name));
+        return path.unwrap_or_else(|| UNKNOWN_PATH.to_vec());
+    }
+    if !step.enter {
+        return Vec::new();
+    }
     with_enter(state, step, |enter| {
         let thread = state.thread(enter.tid)?;
         match enter.kind {
-            Kind::SYSCALL_EXECVE_18_E | Kind::SYSCALL_EXECVE_19_E => named_path(state, thread, enter),
+            Kind::SYSCALL_EXECVE_18_E | Kind::SYSCALL_EXECVE_19_E => absolute(state, thread, enter.text(0)?),
             Kind::SYSCALL_EXECVEAT_E => path_at(state, thread, enter),
             _ => None,
         }
@@ -164,9 +174,8 @@ fn exe_path(state: &State, event: &Event<'_>, step: &Step<'_>) -> Vec<u8> {
     .unwrap_or_else(|| UNKNOWN_PATH.to_vec())
 }
 
-fn named_path(state: &State, thread: &Thread, enter: &Event<'_>) -> Option<Vec<u8>> {
-    let name = enter.text(0).filter(|n| *n != UNKNOWN_PATH)?;
-    Some(path::join(state.cwd_of(thread), name))
+fn absolute(state: &State, thread: &Thread, name: &[u8]) -> Option<Vec<u8>> {
+    (name != UNKNOWN_PATH).then(|| path::join(state.cwd_of(thread), name))
 }
 
 fn path_at(state: &State, thread: &Thread, enter: &Event<'_>) -> Option<Vec<u8>> {

@@ -53,7 +53,7 @@ struct Layout {
     ino: usize,
 }
 
-fn opened(state: &mut State, event: &Event<'_>, step: &Step<'_>, at: Layout, enter: Option<Opened>) {
+fn opened(state: &mut State, event: &Event<'_>, step: &mut Step<'_>, at: Layout, enter: Option<Opened>) {
     let Some(number) = success(event) else { return };
     let exit_flags = event.u32(at.flags).unwrap_or(0);
     let call = match enter {
@@ -132,7 +132,10 @@ fn without_double_slashes(raw: &[u8], name: &Str) -> Str {
     Str::from(out)
 }
 
-fn add(state: &mut State, step: &Step<'_>, number: i64, entry: FdEntry) {
+/// The event is about a new descriptor.
+pub(super) fn add(state: &mut State, step: &mut Step<'_>, number: i64, entry: FdEntry) {
+    step.fd = Some(number);
+    step.name_changed |= !entry.name.is_empty();
     if let Some(tid) = step.tid {
         state.add_fd(tid, number, entry);
     }
@@ -222,7 +225,6 @@ pub(super) fn pipe_exit(state: &mut State, event: &Event<'_>, step: &mut Step<'_
     let entry = FdEntry { ino: event.u64(3).unwrap_or(0), open_flags: flags, ..FdEntry::new(FdType::Fifo) };
     add(state, step, one, entry.clone());
     add(state, step, two, entry);
-    step.fd = Some(two);
 }
 
 /// eventfd, signalfd, timerfd, inotify, bpf, userfaultfd, io_uring and epoll: a typed entry without a name.
@@ -280,6 +282,7 @@ pub(super) fn pidfd_getfd_exit(state: &mut State, event: &Event<'_>, step: &mut 
     let Some(pid) = state.fds_by_tid(tid).and_then(|fds| fds.lookup(pidfd)).and_then(pid_of) else { return };
     let Some(entry) = state.fds_by_tid(pid).and_then(|fds| fds.shared(target)).cloned() else { return };
     state.add_shared_fd(tid, number, entry);
+    step.fd = Some(number);
 }
 
 fn pid_of(entry: &FdEntry) -> Option<i64> {

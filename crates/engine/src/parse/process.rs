@@ -128,3 +128,23 @@ fn set_name(state: &mut State, event: &Event<'_>, tid: i64) {
         thread.comm = name;
     }
 }
+
+/// brk, mmap, munmap: what the process's memory amounts to afterwards, in parameters 1 to 3.
+pub(super) fn memory_exit(state: &mut State, event: &Event<'_>, step: &mut Step<'_>) {
+    set_memory(state, event, step, 1);
+}
+
+/// A thread leaves the CPU and reports what it used so far.
+pub(super) fn switch(state: &mut State, event: &Event<'_>, step: &mut Step<'_>) {
+    let Some(thread) = thread(state, step) else { return };
+    thread.pfmajor = event.u64(1).unwrap_or(thread.pfmajor);
+    thread.pfminor = event.u64(2).unwrap_or(thread.pfminor);
+    set_memory(state, event, step, 3);
+}
+
+fn set_memory(state: &mut State, event: &Event<'_>, step: &Step<'_>, first: usize) {
+    let Some(main) = step.tid.and_then(|tid| state.main_mut(tid)) else { return };
+    main.vmsize_kb = event.u32(first).unwrap_or(main.vmsize_kb);
+    main.vmrss_kb = event.u32(first + 1).unwrap_or(main.vmrss_kb);
+    main.vmswap_kb = event.u32(first + 2).unwrap_or(main.vmswap_kb);
+}

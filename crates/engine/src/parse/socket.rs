@@ -2,6 +2,7 @@
 //! connect also the address copied at entry, which a second thread cannot have rewritten. Out: typed and named entries
 //! with their role. Traffic over a socket is the business of `traffic`.
 
+use super::file::add;
 use super::{Step, fd, success, with_enter};
 use crate::state::fds::O_CLOEXEC;
 use crate::state::net::{self, Address, Tuple};
@@ -11,7 +12,7 @@ use event::snapshot::{FdType, L4};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 pub(super) fn socket_exit(state: &mut State, event: &Event<'_>, step: &mut Step<'_>) {
-    let (Some(number), Some(tid)) = (success(event), step.tid) else { return };
+    let Some(number) = success(event) else { return };
     let l4 = net::l4_of(event.u32(2).unwrap_or(0), event.u32(3).unwrap_or(0));
     let mut entry = match event.u32(1) {
         Some(AF_UNIX) => FdEntry::new(FdType::UnixSock),
@@ -21,7 +22,7 @@ pub(super) fn socket_exit(state: &mut State, event: &Event<'_>, step: &mut Step<
         _ => FdEntry::new(FdType::Unknown),
     };
     entry.open_flags = event.u32(4).unwrap_or(0) & O_CLOEXEC;
-    state.add_fd(tid, number, entry);
+    add(state, step, number, entry);
 }
 
 const AF_UNIX: u32 = net::AF_UNIX as u32;
@@ -41,11 +42,8 @@ pub(super) fn socketpair_exit(state: &mut State, event: &Event<'_>, step: &mut S
     for (number, source, destination) in [(one, source, destination), (two, source, destination)] {
         let socket = Socket::Unix { source, destination };
         let entry = FdEntry { socket, name: Str::from(net::name(&socket, b"")), ..FdEntry::new(FdType::UnixSock) };
-        if let Some(tid) = step.tid {
-            state.add_fd(tid, number, entry);
-        }
+        add(state, step, number, entry);
     }
-    step.fd = Some(two);
 }
 
 pub(super) fn bind_exit(state: &mut State, event: &Event<'_>, step: &mut Step<'_>) {
@@ -142,7 +140,7 @@ fn connect_unix(entry: &mut FdEntry, source: u64, destination: u64, path: &[u8])
 }
 
 pub(super) fn accept_exit(state: &mut State, event: &Event<'_>, step: &mut Step<'_>) {
-    let (Some(number), Some(tid)) = (success(event), step.tid) else { return };
+    let Some(number) = success(event) else { return };
     let mut entry = match event.param(1).and_then(net::tuple) {
         Some(Tuple::Inet { sip, sport, dip, dport }) => {
             let socket = Socket::Inet { sip, sport, dip, dport, l4: L4::Tcp };
@@ -157,8 +155,7 @@ pub(super) fn accept_exit(state: &mut State, event: &Event<'_>, step: &mut Step<
     entry.set_role(FdFlags::ROLE_SERVER);
     entry.flags.set(FdFlags::SOCKET_CONNECTED, true);
     entry.open_flags = event.u32(5).unwrap_or(0) & O_CLOEXEC;
-    state.add_fd(tid, number, entry);
-    step.name_changed = true;
+    add(state, step, number, entry);
 }
 
 /// SO_ERROR tells how a background connect ended.

@@ -33,6 +33,8 @@ pub(crate) enum ThreadUse {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum FdUse {
     None,
+    /// The event is about a descriptor that only its parser finds, if anybody.
+    Unknown,
     Param(u8),
 }
 
@@ -82,12 +84,12 @@ fn fd_use(info: &EventInfo) -> FdUse {
     if !creates && !uses {
         return FdUse::None;
     }
-    if creates && !info.is_enter {
-        return FdUse::Param(0);
+    if creates && !uses {
+        return FdUse::Unknown;
     }
     let at =
         info.params.iter().enumerate().skip(usize::from(!info.is_enter)).find(|(_, p)| is_fd(p.ty)).map(|(i, _)| i);
-    at.filter(|_| uses).and_then(|i| u8::try_from(i).ok()).map_or(FdUse::None, FdUse::Param)
+    at.and_then(|i| u8::try_from(i).ok()).map_or(FdUse::Unknown, FdUse::Param)
 }
 
 fn is_fd(ty: ParamType) -> bool {
@@ -170,6 +172,10 @@ fn process_parser(kind: Kind) -> Option<Parser> {
         Kind::SYSCALL_GETRLIMIT_X | Kind::SYSCALL_SETRLIMIT_X => process::rlimit_exit,
         Kind::SYSCALL_PRLIMIT_X => process::prlimit_exit,
         Kind::SYSCALL_PRCTL_X => process::prctl_exit,
+        Kind::SYSCALL_BRK_4_X | Kind::SYSCALL_MMAP_X | Kind::SYSCALL_MMAP2_X | Kind::SYSCALL_MUNMAP_X => {
+            process::memory_exit
+        }
+        Kind::SCHEDSWITCH_6_E => process::switch,
         Kind::USER_ADDED_E => users::user_added,
         Kind::USER_DELETED_E => users::user_deleted,
         Kind::GROUP_ADDED_E => users::group_added,
@@ -188,8 +194,9 @@ mod tests {
         let fd = |kind: Kind| rows[usize::from(kind.0)].fd;
         assert_eq!(fd(Kind::SYSCALL_READ_X), FdUse::Param(2));
         assert_eq!(fd(Kind::SYSCALL_CLOSE_X), FdUse::Param(1));
-        assert_eq!(fd(Kind::SYSCALL_OPENAT_2_X), FdUse::Param(0));
-        assert_eq!(fd(Kind::SYSCALL_OPENAT_2_E), FdUse::None);
+        assert_eq!(fd(Kind::SYSCALL_OPENAT_2_X), FdUse::Unknown);
+        assert_eq!(fd(Kind::SYSCALL_OPENAT_2_E), FdUse::Unknown);
+        assert_eq!(fd(Kind::SYSCALL_DUP2_X), FdUse::Param(1));
         assert_eq!(fd(Kind::SOCKET_CONNECT_E), FdUse::Param(0));
         assert_eq!(fd(Kind::SYSCALL_FCNTL_X), FdUse::Param(1));
         assert_eq!(fd(Kind::SYSCALL_FCHDIR_X), FdUse::Param(1));
