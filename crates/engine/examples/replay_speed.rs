@@ -8,7 +8,7 @@
 
 use bumpalo::Bump;
 use capture::{Item, Reader, Record};
-use engine::{Engine, Options};
+use engine::{Engine, Options, is_judged};
 use rules::{Loader, Matching, Program, Setup};
 use std::error::Error;
 use std::time::{Duration, Instant};
@@ -112,7 +112,7 @@ fn with_rules(bytes: &[u8], program: &Program) -> Outcome<Tally> {
     each(&mut reader, |record| {
         engine.begin(&record.event);
         tally.events += 1;
-        if !record.state_only && program.wants(source, record.event.kind) {
+        if !record.state_only && is_judged(record.event.kind) && program.wants(source, record.event.kind) {
             let context = engine.context(&record.event, "syscall");
             program.evaluate(source, record.event.kind, &context, &arena, &mut matched);
             tally.matches += matched.len() as u64;

@@ -2,7 +2,7 @@
 
 use capture::{Item, Reader};
 use engine::state::Containers;
-use engine::{Context, Engine, Options};
+use engine::{Context, Engine, Options, is_judged};
 use std::path::Path;
 
 /// Calls `see` for every event that reaches the rules, after the state took it in. No host name, and containers are not
@@ -17,7 +17,7 @@ pub fn replay(path: &Path, see: &mut dyn FnMut(&Context<'_>)) {
             Item::Section(snapshot) => engine.seed(snapshot.clone()),
             Item::Event(record) => {
                 let context = engine.push(&record.event, "syscall");
-                if !record.state_only {
+                if !record.state_only && is_judged(record.event.kind) {
                     see(&context);
                 }
             }
