@@ -140,6 +140,9 @@ impl Engine {
         self.number(event.ts);
         self.seen = Seen::default();
         let Some(row) = self.rows.get(usize::from(event.kind.0)).copied() else { return };
+        if row.starts_clock && self.first_ts == 0 {
+            self.first_ts = event.ts;
+        }
         let mut step = Step {
             tid: None,
             fd: None,
@@ -199,7 +202,6 @@ impl Engine {
     fn number(&mut self, ts: u64) {
         self.num += 1;
         if self.num == 1 {
-            self.first_ts = ts;
             self.last_ts = ts;
             self.next_purge_ts = ts.saturating_add(self.options.purge_interval_nanos);
         }

@@ -13,6 +13,8 @@ pub(crate) struct Row {
     /// The descriptor to associate.
     pub fd: FdUse,
     pub is_enter: bool,
+    /// Relative times count from the first event of such a kind; tables and sensor messages come before.
+    pub starts_clock: bool,
     /// Parameter 0 tells success or failure.
     pub returns: bool,
     pub parser: Option<Parser>,
@@ -44,10 +46,12 @@ pub(crate) fn rows() -> Box<[Row]> {
 }
 
 fn row(info: &'static EventInfo) -> Row {
+    let thread = thread_use(info);
     Row {
-        thread: thread_use(info),
+        thread,
         fd: fd_use(info),
         is_enter: info.is_enter,
+        starts_clock: thread != ThreadUse::Nobody && !info.flags.has(EventFlags::SKIPPARSERESET),
         returns: returns(info),
         parser: parser(info.kind),
     }
