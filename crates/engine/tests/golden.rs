@@ -68,7 +68,8 @@ const DEVIATIONS: &[Deviation] = &[
     when("user.shell", "setreuid", "\"<NA>", SETREUID),
 ];
 
-const PARENT_AGE: &str = "with an unknown start of the parent the reference yields its number of descriptors, not nothing";
+const PARENT_AGE: &str =
+    "with an unknown start of the parent the reference yields its number of descriptors, not nothing";
 const NO_SERVICE: &str = "the reference has an empty service name where it has a port";
 const STALE_BUFFER: &str = "without bytes the reference prints what an earlier parameter left behind";
 const UNLINKAT: &str = "the reference takes the result of the call for the directory descriptor";
