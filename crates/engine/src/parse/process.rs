@@ -142,9 +142,16 @@ pub(super) fn switch(state: &mut State, event: &Event<'_>, step: &mut Step<'_>) 
     set_memory(state, event, step, 3);
 }
 
+/// Memory belongs to the process; the thread that reports remembers it too.
 fn set_memory(state: &mut State, event: &Event<'_>, step: &Step<'_>, first: usize) {
-    let Some(main) = step.tid.and_then(|tid| state.main_mut(tid)) else { return };
-    main.vmsize_kb = event.u32(first).unwrap_or(main.vmsize_kb);
-    main.vmrss_kb = event.u32(first + 1).unwrap_or(main.vmrss_kb);
-    main.vmswap_kb = event.u32(first + 2).unwrap_or(main.vmswap_kb);
+    let Some(tid) = step.tid else { return };
+    let set = |thread: &mut Thread| {
+        thread.vmsize_kb = event.u32(first).unwrap_or(thread.vmsize_kb);
+        thread.vmrss_kb = event.u32(first + 1).unwrap_or(thread.vmrss_kb);
+        thread.vmswap_kb = event.u32(first + 2).unwrap_or(thread.vmswap_kb);
+    };
+    state.thread_mut(tid).map(set);
+    if let Some(main) = state.main_tid(tid).filter(|main| *main != tid) {
+        state.thread_mut(main).map(set);
+    }
 }
