@@ -79,7 +79,9 @@ pub(super) fn extract<'a>(
         B::EvtCountError => one_if(result(ctx)? < 0),
         B::EvtCountErrorFile => (failure_class(ctx).file).then(|| result(ctx)).flatten().and_then(|r| one_if(r < 0)),
         B::EvtCountErrorNet => (failure_class(ctx).net).then(|| result(ctx)).flatten().and_then(|r| one_if(r < 0)),
-        B::EvtCountErrorMemory => (failure_class(ctx).memory).then(|| result(ctx)).flatten().and_then(|r| one_if(r < 0)),
+        B::EvtCountErrorMemory => {
+            (failure_class(ctx).memory).then(|| result(ctx)).flatten().and_then(|r| one_if(r < 0))
+        }
         B::EvtCountErrorOther => (failure_class(ctx).other).then(|| result(ctx)).flatten().and_then(|r| one_if(r < 0)),
         B::EvtAbspath => paths::absolute(ctx, arg, arena),
         B::EvtBuflen => io_bytes(ctx, Io::Any, true, true),
@@ -227,8 +229,7 @@ fn io_direction(ctx: &Context<'_>) -> Option<&'static [u8]> {
 }
 
 fn is_syslog<'a>(ctx: &'a Context<'a>, arena: &'a Bump) -> bool {
-    ctx.event.kind.has(EventFlags::WRITES_TO_FD)
-        && memchr::memmem::find(fd_name(ctx, arena), b"/dev/log").is_some()
+    ctx.event.kind.has(EventFlags::WRITES_TO_FD) && memchr::memmem::find(fd_name(ctx, arena), b"/dev/log").is_some()
 }
 
 fn is_procinfo(ctx: &Context<'_>, main_only: bool) -> bool {
@@ -287,7 +288,8 @@ fn io_bytes<'a>(ctx: &Context<'_>, on: Io, reads: bool, writes: bool) -> Option<
         "io_other" => (true, true),
         _ => return None,
     };
-    let direction = if reads && writes { is_in || is_out } else { (reads && is_in && !is_out) || (writes && is_out && !is_in) };
+    let direction =
+        if reads && writes { is_in || is_out } else { (reads && is_in && !is_out) || (writes && is_out && !is_in) };
     let kind = match on {
         Io::Any => true,
         Io::File => matches!(entry.ty, FdType::File | FdType::FileV2),

@@ -210,10 +210,9 @@ fn has_role(entry: &FdEntry) -> bool {
 /// Both ends of a connection, the one end of a server.
 fn both<'a>(ctx: &Context<'a>, show: fn(End) -> Value<'a>, arena: &'a Bump) -> &'a [Value<'a>] {
     match ctx.fd.map(|entry| entry.socket) {
-        Some(Socket::Inet { sip, sport, dip, dport, .. }) => arena.alloc_slice_copy(&[
-            show(End { ip: sip, port: sport }),
-            show(End { ip: dip, port: dport }),
-        ]),
+        Some(Socket::Inet { sip, sport, dip, dport, .. }) => {
+            arena.alloc_slice_copy(&[show(End { ip: sip, port: sport }), show(End { ip: dip, port: dport })])
+        }
         Some(Socket::Server { ip, port, .. }) => arena.alloc_slice_copy(&[show(End { ip, port })]),
         _ => &[],
     }

@@ -13,6 +13,8 @@ mod open;
 mod param;
 mod paths;
 mod proc;
+#[cfg(test)]
+mod tests;
 mod text;
 mod time;
 mod users;
@@ -174,7 +176,7 @@ const fn family(name: &[u8]) -> Family {
 }
 
 #[cfg(test)]
-mod tests {
+mod families {
     use super::*;
 
     #[test]

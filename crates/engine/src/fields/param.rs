@@ -144,7 +144,13 @@ impl<'a> Param<'a> {
             T::Double => Value::Double(f64::from_bits(self.unsigned())),
             T::Charbuf | T::Fspath | T::Fsrelpath => Value::Str(valid(c_string(self.bytes), arena)),
             T::Ipv4addr | T::Ipv6addr | T::Ipaddr => Value::Ip(address::ip(self.bytes)?),
-            T::Bytebuf | T::Charbufarray | T::CharbufPairArray | T::Sockaddr | T::Socktuple | T::Fdlist | T::Ipnet
+            T::Bytebuf
+            | T::Charbufarray
+            | T::CharbufPairArray
+            | T::Sockaddr
+            | T::Socktuple
+            | T::Fdlist
+            | T::Ipnet
             | T::Dyn => Value::Bytes(self.bytes),
             _ => Value::Uint(self.unsigned()),
         })

@@ -67,8 +67,12 @@ pub(super) fn absolute<'a>(ctx: &'a Context<'a>, arg: Option<&FieldArg>, arena: 
         Kind::SYSCALL_RENAMEAT_X | Kind::SYSCALL_RENAMEAT2_X | Kind::SYSCALL_LINKAT_2_X if second => (3, 4),
         Kind::SYSCALL_RENAMEAT_X | Kind::SYSCALL_RENAMEAT2_X | Kind::SYSCALL_LINKAT_2_X => (1, 2),
         Kind::SYSCALL_SYMLINKAT_X => (2, 3),
-        Kind::SYSCALL_OPENAT_2_X | Kind::SYSCALL_OPENAT2_X | Kind::SYSCALL_UNLINKAT_2_X | Kind::SYSCALL_MKDIRAT_X
-        | Kind::SYSCALL_FCHMODAT_X | Kind::SYSCALL_FCHOWNAT_X => (1, 2),
+        Kind::SYSCALL_OPENAT_2_X
+        | Kind::SYSCALL_OPENAT2_X
+        | Kind::SYSCALL_UNLINKAT_2_X
+        | Kind::SYSCALL_MKDIRAT_X
+        | Kind::SYSCALL_FCHMODAT_X
+        | Kind::SYSCALL_FCHOWNAT_X => (1, 2),
         Kind::SYSCALL_OPEN_BY_HANDLE_AT_X => return opened_by_handle(ctx, arena),
         _ => return None,
     };
@@ -149,11 +153,22 @@ fn shape(kind: Kind) -> Option<Shape> {
     let at = |dirfd| Named { path: dirfd + 1, base: Base::Dirfd(dirfd) };
     let two = |source, target| Shape::Two { source, target };
     Some(match kind {
-        Kind::SYSCALL_MKDIR_2_X | Kind::SYSCALL_RMDIR_2_X | Kind::SYSCALL_UNLINK_2_X | Kind::SYSCALL_OPEN_X
-        | Kind::SYSCALL_CHMOD_X | Kind::SYSCALL_CHOWN_X | Kind::SYSCALL_LCHOWN_X | Kind::SYSCALL_QUOTACTL_X
-        | Kind::SYSCALL_UMOUNT_1_X | Kind::SYSCALL_UMOUNT2_X => Shape::One(cwd(1)),
-        Kind::SYSCALL_MKDIRAT_X | Kind::SYSCALL_UNLINKAT_2_X | Kind::SYSCALL_OPENAT_2_X | Kind::SYSCALL_OPENAT2_X
-        | Kind::SYSCALL_FCHMODAT_X | Kind::SYSCALL_FCHOWNAT_X => Shape::One(at(1)),
+        Kind::SYSCALL_MKDIR_2_X
+        | Kind::SYSCALL_RMDIR_2_X
+        | Kind::SYSCALL_UNLINK_2_X
+        | Kind::SYSCALL_OPEN_X
+        | Kind::SYSCALL_CHMOD_X
+        | Kind::SYSCALL_CHOWN_X
+        | Kind::SYSCALL_LCHOWN_X
+        | Kind::SYSCALL_QUOTACTL_X
+        | Kind::SYSCALL_UMOUNT_1_X
+        | Kind::SYSCALL_UMOUNT2_X => Shape::One(cwd(1)),
+        Kind::SYSCALL_MKDIRAT_X
+        | Kind::SYSCALL_UNLINKAT_2_X
+        | Kind::SYSCALL_OPENAT_2_X
+        | Kind::SYSCALL_OPENAT2_X
+        | Kind::SYSCALL_FCHMODAT_X
+        | Kind::SYSCALL_FCHOWNAT_X => Shape::One(at(1)),
         Kind::SYSCALL_RENAME_X => two(cwd(1), cwd(2)),
         Kind::SYSCALL_RENAMEAT_X | Kind::SYSCALL_RENAMEAT2_X => two(at(1), at(3)),
         Kind::SYSCALL_LINK_2_X => two(cwd(2), cwd(1)),

@@ -21,7 +21,9 @@ pub(super) fn extract<'a>(ctx: &'a Context<'a>, field: Builtin, arena: &'a Bump)
         Builtin::UserName => text(user_name(ctx, thread.uid).unwrap_or(UNKNOWN)),
         Builtin::UserHomedir => text(user(ctx, thread.uid).map_or(root_or(thread.uid, b"/root"), |u| &u.homedir)),
         Builtin::UserShell => text(user(ctx, thread.uid).map_or(UNKNOWN, |u| &u.shell)),
-        Builtin::UserLoginuid => Some(Value::Int(if thread.loginuid == u32::MAX { -1 } else { thread.loginuid.into() })),
+        Builtin::UserLoginuid => {
+            Some(Value::Int(if thread.loginuid == u32::MAX { -1 } else { thread.loginuid.into() }))
+        }
         Builtin::UserLoginname => text(user_name(ctx, thread.loginuid).unwrap_or(UNKNOWN)),
         Builtin::GroupGid => Some(Value::Uint(u64::from(thread.gid))),
         Builtin::GroupName => text(group_name(ctx, thread.gid).unwrap_or(UNKNOWN)),
