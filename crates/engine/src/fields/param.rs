@@ -49,7 +49,7 @@ impl<'a> Param<'a> {
 
     /// Resolved text if there is any, else raw text.
     pub(crate) fn text(&self, arena: &'a Bump) -> &'a [u8] {
-        if let (ParamType::Charbuf | ParamType::Fspath, false) = (self.ty, self.bytes.is_empty()) {
+        if self.ty == ParamType::Charbuf && !self.bytes.is_empty() {
             return valid(c_string(self.bytes), arena);
         }
         let mut out = Text::new(arena);
@@ -125,7 +125,7 @@ impl<'a> Param<'a> {
             T::Sigset => push_signals(out, self.unsigned()),
             T::Syscallid => out.push(self.syscall_name().as_bytes()),
             T::Reltime => push_seconds(out, self.unsigned(), arena),
-            T::Fsrelpath => self.push_path(out),
+            T::Fspath | T::Fsrelpath => self.push_path(out),
             _ => {}
         }
     }
@@ -218,13 +218,16 @@ impl<'a> Param<'a> {
         }
     }
 
-    /// A relative path seen from the directory that the call names.
+    /// A relative path seen from the working directory or the directory that the call names.
     fn push_path(&self, out: &mut Text<'_>) {
         let name = c_string(self.bytes);
         if name.first().is_none_or(|c| *c == b'/') {
             return;
         }
-        let dirfd = self.info.dirfd.and_then(|index| self.ctx.event.i64(usize::from(index)));
+        let dirfd = match self.ty {
+            ParamType::Fspath => Some(AT_FDCWD),
+            _ => self.info.dirfd.and_then(|index| self.ctx.event.i64(usize::from(index))),
+        };
         if let (Some(dirfd), Some(thread)) = (dirfd, self.ctx.thread) {
             out.push_valid(&self.ctx.state.resolve(thread, dirfd, name));
         }
