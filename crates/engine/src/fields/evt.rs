@@ -43,7 +43,7 @@ pub(super) fn extract<'a>(
         B::EvtDeltatime => uint(delta(ctx)),
         B::EvtDeltatimeS => uint(delta(ctx) / time::SECOND),
         B::EvtDeltatimeNs => uint(delta(ctx) % time::SECOND),
-        B::EvtAround => uint(distance_ms(ctx, arg?)?),
+        B::EvtAround => uint(ts), // the comparison has the other time
         B::EvtPluginname => text(ctx.around.plugins.as_ref()?.name_of(ctx.event)?.as_bytes()),
         B::EvtPlugininfo => text(ctx.around.plugins.as_ref()?.describe(ctx.event, arena)?),
         B::EvtSource => text(ctx.source.as_bytes()),
@@ -128,15 +128,6 @@ fn relative(ctx: &Context<'_>) -> u64 {
 
 fn delta(ctx: &Context<'_>) -> u64 {
     ctx.event.ts.saturating_sub(ctx.previous_ts)
-}
-
-/// Milliseconds between the event and the time in the argument, rounded up.
-fn distance_ms(ctx: &Context<'_>, arg: &FieldArg) -> Option<u64> {
-    let ts = match arg {
-        FieldArg::Index(ts) => *ts,
-        FieldArg::Key(ts) => ts.parse().ok()?,
-    };
-    Some(ctx.event.ts.abs_diff(ts).div_ceil(NANOS_PER_MS))
 }
 
 fn is_meta(ctx: &Context<'_>) -> bool {
@@ -303,5 +294,3 @@ fn infrastructure<'a>(ctx: &'a Context<'a>, index: usize, arena: &'a Bump) -> Op
     let text = (ctx.event.kind == Kind::INFRASTRUCTURE_EVENT_E).then(|| ctx.event.text(index)).flatten()?;
     Some(Value::Str(valid(text, arena)))
 }
-
-const NANOS_PER_MS: u64 = 1_000_000;

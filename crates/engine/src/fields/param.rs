@@ -3,7 +3,7 @@
 //! foreign origin leaves here as valid UTF-8.
 
 use super::text::{Text, c_string, valid};
-use super::{address, names, time, users};
+use super::{address, names, paths, time, users};
 use crate::context::Context;
 use crate::state::path::AT_FDCWD;
 use crate::state::{FdEntry, thread::items};
@@ -61,7 +61,7 @@ impl<'a> Param<'a> {
     }
 
     /// `name=raw` or `name=raw(resolved)`.
-    pub(crate) fn push_labelled(&self, out: &mut Text<'_>, arena: &Bump) {
+    pub(crate) fn push_labelled(&self, out: &mut Text<'_>, arena: &'a Bump) {
         out.push(self.info.name.as_bytes());
         out.push(b"=");
         self.push_raw(out);
@@ -106,7 +106,7 @@ impl<'a> Param<'a> {
     }
 
     /// The text that shows what the value stands for; nothing when it stands for itself.
-    pub(crate) fn push_resolved(&self, out: &mut Text<'_>, arena: &Bump) {
+    pub(crate) fn push_resolved(&self, out: &mut Text<'_>, arena: &'a Bump) {
         use ParamType as T;
         if self.bytes.is_empty() {
             return;
@@ -125,7 +125,7 @@ impl<'a> Param<'a> {
             T::Sigset => push_signals(out, self.unsigned()),
             T::Syscallid => out.push(self.syscall_name().as_bytes()),
             T::Reltime => push_seconds(out, self.unsigned(), arena),
-            T::Fspath | T::Fsrelpath => self.push_path(out),
+            T::Fspath | T::Fsrelpath => self.push_path(out, arena),
             _ => {}
         }
     }
@@ -219,7 +219,7 @@ impl<'a> Param<'a> {
     }
 
     /// A relative path seen from the working directory or the directory that the call names.
-    fn push_path(&self, out: &mut Text<'_>) {
+    fn push_path(&self, out: &mut Text<'_>, arena: &'a Bump) {
         let name = c_string(self.bytes);
         if name.first().is_none_or(|c| *c == b'/') {
             return;
@@ -228,8 +228,8 @@ impl<'a> Param<'a> {
             ParamType::Fspath => Some(AT_FDCWD),
             _ => self.info.dirfd.and_then(|index| self.ctx.event.i64(usize::from(index))),
         };
-        if let (Some(dirfd), Some(thread)) = (dirfd, self.ctx.thread) {
-            out.push_valid(&self.ctx.state.resolve(thread, dirfd, name));
+        if let (Some(dirfd), Some(_)) = (dirfd, self.ctx.thread) {
+            out.push(paths::resolve(self.ctx, dirfd, name, arena));
         }
     }
 

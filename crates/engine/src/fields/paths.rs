@@ -2,9 +2,10 @@
 //! `fs.path.*` and `evt.abspath*` fields, which exist only for calls that name paths. Links are never followed.
 
 use super::builtin::Builtin;
-use super::text::{c_string, valid};
+use super::text::{Text, c_string, valid};
 use crate::context::Context;
-use crate::state::path::AT_FDCWD;
+use crate::state::Thread;
+use crate::state::path::{self, AT_FDCWD};
 use bumpalo::Bump;
 use event::{FieldArg, Kind, Value};
 
@@ -85,9 +86,27 @@ pub(super) fn resolve<'a>(ctx: &Context<'a>, dirfd: i64, path: &'a [u8], arena: 
     if is_normal(path) {
         return valid(path, arena);
     }
-    match ctx.thread {
-        Some(thread) => valid(arena.alloc_slice_copy(&ctx.state.resolve(thread, dirfd, path)), arena),
-        None => valid(path, arena),
+    let Some(thread) = ctx.thread else { return valid(path, arena) };
+    let mut joined = bumpalo::collections::Vec::with_capacity_in(MAX_PATH_BYTES, arena);
+    let base = if path.starts_with(b"/") { b"." } else { base(ctx, thread, dirfd, arena) };
+    path::join_into(&mut joined, base, path);
+    valid(joined.into_bump_slice(), arena)
+}
+
+/// The directory that a relative path starts from, with a trailing slash if it is known.
+fn base<'a>(ctx: &Context<'a>, thread: &'a Thread, dirfd: i64, arena: &'a Bump) -> &'a [u8] {
+    if dirfd == AT_FDCWD {
+        return ctx.state.cwd_of(thread);
+    }
+    match ctx.state.fd(thread, dirfd) {
+        Some(entry) if entry.name.ends_with(b"/") => &entry.name,
+        Some(entry) => {
+            let mut slashed = Text::new(arena);
+            slashed.push(&entry.name);
+            slashed.push(b"/");
+            slashed.finish()
+        }
+        None => path::UNKNOWN_DIR,
     }
 }
 
@@ -104,7 +123,7 @@ pub(super) fn without_double_slashes<'a>(path: &'a [u8], arena: &'a Bump) -> &'a
     if memchr::memmem::find(path, b"//").is_none() {
         return valid(path, arena);
     }
-    let mut text = super::text::Text::new(arena);
+    let mut text = Text::new(arena);
     let mut last = 0;
     for byte in path {
         if *byte != b'/' || last != b'/' {

@@ -30,7 +30,7 @@ fn numbers_and_times_of_an_event() {
         ("evt.rawtime.ns", "881785349"),
         ("evt.reltime", "1"),
         ("evt.deltatime", "1"),
-        ("evt.around[1470327477000000000]", "882"),
+        ("evt.around[1470327477000000000]", "1470327477881785349"),
         ("evt.type", "close"),
         ("evt.type.is.close", "1"),
         ("evt.type.is.open", "0"),
