@@ -1,1 +1,27 @@
-//! watch
+//! The daemon behind `hawkbell watch` and `hawkbell replay`: a configuration and rules come in, events are judged, alerts
+//! go out to standard output, files, syslog, programs and HTTP. Only `outputs` and `log` write alerts and messages
+//! anywhere; the engine that judges knows nothing of this crate. Loss of any kind is counted and told.
+
+#![forbid(unsafe_code)]
+
+pub mod config;
+pub mod drops;
+pub mod internal;
+pub mod judge;
+pub mod log;
+pub mod noise;
+pub mod options;
+pub mod outputs;
+pub mod prepare;
+pub mod rule_files;
+mod sd;
+pub mod signals;
+pub mod stats;
+mod syslog;
+pub mod web;
+
+/// Wall clock, ns since the epoch.
+pub(crate) fn now_ns() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -54,8 +54,6 @@ impl FdFlags {
     pub const OVERLAY_LOWER: FdFlags = FdFlags(1 << 6);
     /// Found when events began, not opened by an event.
     pub const FROM_PROC: FdFlags = FdFlags(1 << 7);
-    /// Closed when the process executes another program.
-    pub const CLOEXEC: FdFlags = FdFlags(1 << 8);
 
     /// Whether any bit of `other` is set.
     pub const fn has(self, other: FdFlags) -> bool {
@@ -88,6 +86,15 @@ impl FdEntry {
         FdEntry { ty, ..FdEntry::default() }
     }
 
+    /// Whether an execve closes it.
+    pub fn closes_on_exec(&self) -> bool {
+        self.open_flags & O_CLOEXEC != 0
+    }
+
+    pub(crate) fn set_closes_on_exec(&mut self, on: bool) {
+        self.open_flags = if on { self.open_flags | O_CLOEXEC } else { self.open_flags & !O_CLOEXEC };
+    }
+
     pub fn is_inet(&self) -> bool {
         matches!(self.ty, FdType::Ipv4Sock | FdType::Ipv6Sock)
     }
@@ -100,12 +107,34 @@ impl FdEntry {
         self.is_inet() || self.is_inet_server() || self.ty == FdType::UnixSock
     }
 
-    /// Transport protocol; `Na` for anything that is not an IP socket.
+    /// Transport protocol; `Na` for anything that is not an IP socket and for connections whose role is not known yet.
     pub fn l4(&self) -> L4 {
+        match self.socket {
+            Socket::Inet { .. } if !self.has_role() => L4::Na,
+            _ => self.declared_l4(),
+        }
+    }
+
+    /// Transport protocol as the socket was made, whatever its role.
+    pub(crate) fn declared_l4(&self) -> L4 {
         match self.socket {
             Socket::Inet { l4, .. } | Socket::Server { l4, .. } => l4,
             Socket::None | Socket::Unix { .. } => L4::Na,
         }
+    }
+
+    /// Whether it is known who is client and who is server.
+    pub fn has_role(&self) -> bool {
+        self.flags.has(FdFlags(FdFlags::ROLE_CLIENT.0 | FdFlags::ROLE_SERVER.0))
+    }
+
+    pub(crate) fn set_role(&mut self, role: FdFlags) {
+        self.flags.set(FdFlags(FdFlags::ROLE_CLIENT.0 | FdFlags::ROLE_SERVER.0), false);
+        self.flags.set(role, true);
+    }
+
+    pub(crate) fn rename(&mut self, name: Str) {
+        self.old_name = std::mem::replace(&mut self.name, name);
     }
 }
 
@@ -182,6 +211,9 @@ impl FdTable {
         self.entries.binary_search_by_key(&fd, |(n, _)| *n)
     }
 }
+
+/// Bit of `file_flags`.
+pub(crate) const O_CLOEXEC: u32 = 1 << 12;
 
 #[cfg(test)]
 mod tests {
