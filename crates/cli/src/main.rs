@@ -7,6 +7,7 @@
 mod completions;
 mod dispatch;
 mod exit;
+mod kernel;
 mod tools;
 
 use std::process::ExitCode;

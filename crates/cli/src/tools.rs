@@ -46,6 +46,11 @@ const fn own(name: &'static str, command: fn() -> clap::Command, run: fn(&Invoca
 
 /// Every tool, in the order of the help.
 pub static TOOLS: &[Tool] = &[
+    Tool {
+        hidden: true,
+        known_as: KnownAs::Program("kfeatures"),
+        ..own("kfeatures", crate::kernel::command, crate::kernel::run_kfeatures)
+    },
     Tool { hidden: true, ..own("completions", crate::completions::command, crate::completions::run) },
     Tool { hidden: true, ..own("man", crate::completions::man_command, crate::completions::run_man) },
 ];

@@ -174,7 +174,8 @@ fn tracepoint(machine: &Machine) -> Answer {
     named("tracepoint programs (perf events and tracepoints) cannot be loaded", machine.loads_named("tracepoint"))
 }
 
-fn capability(machine: &Machine, number: u32) -> Answer {
+/// Whether a capability is in the effective set and counts for the kernel.
+pub fn capability(machine: &Machine, number: u32) -> Answer {
     let name = capability_name(number);
     let Some(effective) = machine.status().effective else {
         return Answer::unknown(Cause::Unreadable, "the capabilities of this process cannot be read");

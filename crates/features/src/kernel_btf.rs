@@ -5,7 +5,7 @@
 use elf::Reader;
 use elf::btf::Kind;
 use host::Root;
-use std::cell::OnceCell;
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -15,8 +15,11 @@ use std::path::PathBuf;
 #[derive(Debug)]
 pub struct KernelBtf {
     dir: PathBuf,
-    wanted: OnceCell<Result<HashMap<&'static str, u32>, Missing>>,
+    known: RefCell<HashMap<Name, Option<u32>>>,
 }
+
+/// A kind with a name.
+pub type Name = (Kind, String);
 
 /// Why there are no types.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,13 +32,32 @@ pub enum Missing {
 
 impl KernelBtf {
     pub(crate) fn new(root: &Root) -> Self {
-        KernelBtf { dir: root.at("/sys/kernel/btf"), wanted: OnceCell::new() }
+        KernelBtf { dir: root.at("/sys/kernel/btf"), known: RefCell::default() }
     }
 
-    /// The number of one of the [`WANTED`] names; `Ok(None)` when the kernel has no such type.
-    pub fn id(&self, name: &str) -> Result<Option<u32>, &Missing> {
-        let found = self.wanted.get_or_init(|| self.scan());
-        found.as_ref().map(|ids| ids.get(name).copied())
+    /// The number of the first type of that kind and name; `Ok(None)` when the kernel has no such type.
+    pub fn id(&self, kind: Kind, name: &str) -> Result<Option<u32>, Missing> {
+        let key = (kind, name.to_owned());
+        if let Some(known) = self.known.borrow().get(&key) {
+            return Ok(*known);
+        }
+        self.look_up(std::slice::from_ref(&key))?;
+        Ok(self.known.borrow().get(&key).copied().flatten())
+    }
+
+    /// Looks many names up in one pass over the file; [`KernelBtf::id`] then answers from memory.
+    pub fn look_up(&self, names: &[Name]) -> Result<(), Missing> {
+        let mut wanted: Vec<Name> = names.to_vec();
+        if self.known.borrow().is_empty() {
+            wanted.extend(WANTED.iter().map(|(kind, name)| (*kind, (*name).to_owned())));
+        }
+        wanted.retain(|name| !self.known.borrow().contains_key(name));
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let found = self.scan(&wanted)?;
+        self.known.borrow_mut().extend(wanted.into_iter().zip(found));
+        Ok(())
     }
 
     /// All bytes of the kernel's own BTF.
@@ -59,11 +81,11 @@ impl KernelBtf {
         Ok(parts.strings_at + parts.strings_len)
     }
 
-    fn scan(&self) -> Result<HashMap<&'static str, u32>, Missing> {
+    fn scan(&self, wanted: &[Name]) -> Result<Vec<Option<u32>>, Missing> {
         let file = File::open(self.vmlinux()).map_err(|error| self.unreadable(&error))?;
         let parts = Parts::read(&file).ok_or_else(|| self.broken("the header is wrong"))?;
-        let names = find_names(&file, &parts).ok_or_else(|| self.broken("strings are cut short"))?;
-        find_types(&file, &parts, &names).ok_or_else(|| self.broken("a type is cut short"))
+        let offsets = find_names(&file, &parts, wanted).ok_or_else(|| self.broken("strings are cut short"))?;
+        find_types(&file, &parts, wanted, &offsets).ok_or_else(|| self.broken("a type is cut short"))
     }
 
     fn vmlinux(&self) -> PathBuf {
@@ -104,19 +126,18 @@ impl Parts {
     }
 }
 
-/// String offset of each wanted name.
-fn find_names(file: &File, parts: &Parts) -> Option<HashMap<u32, &'static str>> {
-    let mut found = HashMap::new();
-    let mut left: Vec<&'static (Kind, &'static str)> = WANTED.iter().collect();
+/// String offset and place in the wish list of each wanted name, by offset.
+fn find_names(file: &File, parts: &Parts, wanted: &[Name]) -> Option<Vec<(u32, usize)>> {
+    let shapes = Shapes::of(wanted);
+    let mut found = Vec::new();
     let mut offset = 0u32;
     each_chunk(file, parts.strings_at, parts.strings_len, |chunk, last| {
         let end = if last { chunk.len() } else { chunk.iter().rposition(|b| *b == 0)? + 1 };
         for text in chunk.get(..end)?.split_inclusive(|b| *b == 0) {
             let bare = text.strip_suffix(&[0]).unwrap_or(text);
-            if bare.len() >= SHORTEST && (bare.starts_with(b"b") || bare.starts_with(b"_"))
-                && let Some(at) = left.iter().position(|(_, name)| name.as_bytes() == bare)
-            {
-                found.insert(offset, left.swap_remove(at).1);
+            if shapes.may_be(bare) {
+                let same = wanted.iter().enumerate().filter(|(_, (_, name))| name.as_bytes() == bare);
+                found.extend(same.map(|(at, _)| (offset, at)));
             }
             offset = offset.checked_add(u32::try_from(text.len()).ok()?)?;
         }
@@ -125,12 +146,29 @@ fn find_names(file: &File, parts: &Parts) -> Option<HashMap<u32, &'static str>> 
     Some(found)
 }
 
-/// Walks the types once and numbers those whose name and kind are wanted.
-fn find_types(file: &File, parts: &Parts, names: &HashMap<u32, &'static str>) -> Option<HashMap<&'static str, u32>> {
-    let mut found = HashMap::new();
+/// Lengths and first letters of the wanted names: rules most strings out without comparing.
+struct Shapes([u64; 256]);
+
+impl Shapes {
+    fn of(wanted: &[Name]) -> Self {
+        let mut table = [0u64; 256];
+        for name in wanted.iter().map(|(_, name)| name.as_bytes()) {
+            let first = name.first().copied().unwrap_or(0);
+            table.get_mut(first as usize).into_iter().for_each(|lengths| *lengths |= 1 << (name.len() & 63));
+        }
+        Shapes(table)
+    }
+
+    fn may_be(&self, text: &[u8]) -> bool {
+        let first = text.first().copied().unwrap_or(0);
+        self.0.get(first as usize).is_some_and(|lengths| lengths >> (text.len() & 63) & 1 != 0)
+    }
+}
+
+/// Walks the types once and numbers the first of each wanted kind and name.
+fn find_types(file: &File, parts: &Parts, wanted: &[Name], offsets: &[(u32, usize)]) -> Option<Vec<Option<u32>>> {
+    let mut found = vec![None; wanted.len()];
     let mut id = 0u32;
-    let mut offsets: Vec<u32> = names.keys().copied().collect();
-    offsets.sort_unstable();
     each_chunk(file, parts.types_at, parts.types_len, |chunk, _| {
         let raw = Reader::new(chunk, NATIVE);
         let mut at = 0usize;
@@ -141,15 +179,24 @@ fn find_types(file: &File, parts: &Parts, names: &HashMap<u32, &'static str>) ->
                 break;
             }
             id += 1;
-            if matches!(kind, Kind::Func | Kind::Typedef | Kind::Struct) && offsets.binary_search(&name).is_ok() {
-                let wanted = names.get(&name).filter(|text| WANTED.contains(&(kind, text)));
-                wanted.map(|text| found.entry(*text).or_insert(id));
+            if name != 0 && offsets.binary_search_by_key(&name, |(offset, _)| *offset).is_ok() {
+                note(&mut found, wanted, offsets, (kind, name, id));
             }
             at += whole;
         }
         Some(at)
     })?;
     Some(found)
+}
+
+fn note(found: &mut [Option<u32>], wanted: &[Name], offsets: &[(u32, usize)], (kind, name, id): (Kind, u32, u32)) {
+    for (_, at) in offsets.iter().filter(|(offset, _)| *offset == name) {
+        if wanted.get(*at).is_some_and(|(wanted, _)| *wanted == kind)
+            && let Some(slot @ None) = found.get_mut(*at)
+        {
+            *slot = Some(id);
+        }
+    }
 }
 
 /// Reads a stretch of a file in chunks; `take` says how many bytes it used, the rest comes again with the next chunk.
@@ -203,13 +250,12 @@ pub const FMOD_RET_TARGET: &str = "bpf_modify_return_test";
 pub const ITER_TARGET: &str = "bpf_iter_bpf_map";
 /// Fires only in BPF_PROG_TEST_RUN.
 pub const TP_BTF_TARGET: &str = "btf_trace_bpf_test_finish";
-const SHORTEST: usize = 8;
 const CHUNK: usize = 64 << 10;
 const MAGIC: u16 = 0xeb9f;
 #[cfg(target_endian = "little")]
-const NATIVE: elf::Endian = elf::Endian::Little;
+pub(crate) const NATIVE: elf::Endian = elf::Endian::Little;
 #[cfg(target_endian = "big")]
-const NATIVE: elf::Endian = elf::Endian::Big;
+pub(crate) const NATIVE: elf::Endian = elf::Endian::Big;
 
 #[cfg(test)]
 mod tests {
@@ -219,7 +265,7 @@ mod tests {
     #[test]
     fn absent_types_are_absent_not_broken() {
         let none = KernelBtf::new(&Root::new("/nonexistent"));
-        assert!(matches!(none.id(LSM_TARGET), Err(Missing::Unreadable { absent: true, .. })));
+        assert!(matches!(none.id(Kind::Func, LSM_TARGET), Err(Missing::Unreadable { absent: true, .. })));
     }
 
     #[test]
@@ -227,7 +273,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(dir.path().join("sys/kernel/btf")).unwrap();
         std::fs::write(dir.path().join("sys/kernel/btf/vmlinux"), b"junk that is long enough").unwrap();
-        assert!(matches!(KernelBtf::new(&Root::new(dir.path())).id(LSM_TARGET), Err(Missing::Broken { .. })));
+        assert!(matches!(KernelBtf::new(&Root::new(dir.path())).id(Kind::Func, LSM_TARGET), Err(Missing::Broken { .. })));
     }
 
     #[test]
@@ -239,7 +285,7 @@ mod tests {
         };
         let whole = Btf::parse(&bytes).unwrap();
         for (kind, name) in WANTED {
-            assert_eq!(here.id(name).unwrap(), whole.find(*kind, name), "{name}");
+            assert_eq!(here.id(*kind, name).unwrap(), whole.find(*kind, name), "{name}");
         }
     }
 }

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod answer;
+pub mod check;
 pub mod denial;
 pub mod feature;
 pub mod helper;
@@ -15,8 +16,12 @@ pub mod machine;
 pub mod map;
 pub mod mount;
 pub mod program;
+pub mod requirement;
 pub mod sysctl;
 
 pub use answer::{Answer, Cause, Reason};
+pub use check::{Report, Row, Source, check};
 pub use feature::{FEATURES, Feature};
+pub use host::kconfig;
 pub use machine::{Machine, Version};
+pub use requirement::Requirement;

@@ -6,6 +6,7 @@ use crate::answer::{Answer, Cause, Reason, errno_words};
 use crate::denial::{self, libc_errno as errno};
 use crate::kernel_btf as names;
 use crate::machine::Machine;
+use elf::btf::Kind;
 use elf::uapi;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -69,7 +70,7 @@ pub(crate) fn load(machine: &Machine, shape: &Shape, insns: &[u64], log: Option<
     request.flags = shape.flags;
     request.kernel_version = if shape.program_type == KPROBE { machine.version().code() } else { 0 };
     if !shape.target.is_empty() {
-        request.attach_btf_id = machine.btf.id(shape.target).ok().flatten().unwrap_or(0);
+        request.attach_btf_id = machine.btf.id(target_kind(shape), shape.target).ok().flatten().unwrap_or(0);
     }
     sys::bpf::program_load(&request, log)
 }
@@ -93,8 +94,13 @@ fn probe(machine: &Machine, shape: &Shape) -> Answer {
     }
 }
 
+/// BTF tracepoints are named by a typedef, everything else by a function.
+fn target_kind(shape: &Shape) -> Kind {
+    if shape.attach_type == TRACE_RAW_TP { Kind::Typedef } else { Kind::Func }
+}
+
 fn missing_target(machine: &Machine, shape: &Shape) -> Option<Answer> {
-    match machine.btf.id(shape.target) {
+    match machine.btf.id(target_kind(shape), shape.target) {
         Ok(Some(_)) => None,
         Ok(None) if !machine.is_at_least(shape.since) => Some(too_old(machine, shape)),
         Ok(None) => Some(without(shape, format!("`{}` is not in the kernel's BTF", shape.target))),
@@ -198,6 +204,7 @@ const XDP: u32 = 6;
 const STRUCT_OPS: u32 = 27;
 const EXTENSION: u32 = 28;
 const SYSCALL: u32 = 31;
+const TRACE_RAW_TP: u32 = 23;
 const EXTENSION_FUNC_ID: u32 = 5;
 /// `BPF_F_SLEEPABLE`.
 pub const SLEEPABLE: u32 = 1 << 4;
