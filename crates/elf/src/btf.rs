@@ -2,8 +2,9 @@
 //! members and enumerators. Split BTF of a module is read on top of its base. Layout after the kernel's
 //! `include/uapi/linux/btf.h`. Nothing is copied: a [`Btf`] borrows the bytes and keeps one offset per type.
 
-use crate::bytes::{Endian, Reader};
 use crate::Error;
+use crate::bytes::{Endian, Reader};
+use std::collections::{BTreeSet, HashMap};
 
 /// Kinds by number, in the order of the kernel header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -136,6 +137,35 @@ impl<'a> Btf<'a> {
 
     pub fn name_of(&self, id: u32) -> &'a str {
         self.get(id).map_or("", |ty| self.name(&ty))
+    }
+
+    /// String offsets of some names in this set's own strings, for comparing many types by number instead of by text.
+    pub fn offsets_of<'n>(&self, names: &BTreeSet<&'n str>) -> HashMap<u32, &'n str> {
+        let start = self.base.map_or(0, Btf::string_end);
+        let lengths: BTreeSet<usize> = names.iter().map(|name| name.len()).collect();
+        let mut found = HashMap::new();
+        let mut at = start;
+        for text in self.strings.split(|b| *b == 0) {
+            let wanted = lengths.contains(&text.len()).then(|| std::str::from_utf8(text).ok()).flatten();
+            if let (Some(name), Ok(offset)) = (wanted.and_then(|text| names.get(text)), u32::try_from(at)) {
+                found.insert(offset, *name);
+            }
+            at += text.len() + 1;
+        }
+        if let Some(base) = self.base {
+            found.extend(base.offsets_of(names));
+        }
+        found
+    }
+
+    /// Whether the text at an offset begins with a prefix, without measuring it.
+    pub fn begins(&self, offset: u32, prefix: &str) -> bool {
+        let start = self.base.map_or(0, Btf::string_end);
+        match ((offset as usize).checked_sub(start), self.base) {
+            (Some(own), _) => self.strings.get(own..).is_some_and(|rest| rest.starts_with(prefix.as_bytes())),
+            (None, Some(base)) => base.begins(offset, prefix),
+            (None, None) => false,
+        }
     }
 
     /// The first type of that kind and name.

@@ -95,6 +95,7 @@ impl Source for Machine {
         match requirement {
             Requirement::Feature(feature) => feature.on(self),
             Requirement::ProgramType(id) => self.program_type(*id),
+            Requirement::Program(shape) => self.loads(shape),
             Requirement::MapType(id) => self.map_type(*id),
             Requirement::Helper { program_type, helper } => self.helper(*program_type, *helper),
             Requirement::Kfunc(name) => self.kfunc(name),
@@ -228,7 +229,8 @@ impl Machine {
     }
 }
 
-fn btf_name(requirement: &Requirement) -> Option<crate::kernel_btf::Name> {
+/// What a requirement is called in BTF.
+pub(crate) fn btf_name(requirement: &Requirement) -> Option<crate::kernel_btf::Name> {
     match requirement {
         Requirement::Kfunc(name) => Some((Kind::Func, name.clone())),
         Requirement::Target { kind: TargetKind::Tracepoint, name } => {

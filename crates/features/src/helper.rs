@@ -42,6 +42,17 @@ impl Machine {
         single(self, shape, id)
     }
 
+    /// Whether a helper may be called under a licence that is not GPL-compatible; `None` when that cannot be tried.
+    pub(crate) fn helper_without_gpl(&self, program_type: u32, id: u32) -> Option<bool> {
+        let shape = self.helper_shape(program_type)?;
+        let insns = [insn(CALL, 0, 0, 0, id as i32), insn(EXIT, 0, 0, 0, 0)];
+        let mut request = program::request(self, shape, &insns);
+        request.license = c"Proprietary";
+        let mut log = Vec::new();
+        let outcome = sys::bpf::program_load(&request, Some(&mut log));
+        Some(outcome.is_ok() || !String::from_utf8_lossy(&log).contains("GPL"))
+    }
+
     /// All helpers that this tool knows for one program type.
     pub fn helpers(&self, program_type: u32, props: &Props) -> Helpers {
         let count = uapi::HELPERS.len() as u32;

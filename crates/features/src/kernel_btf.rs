@@ -3,10 +3,10 @@
 //! but the numbers found.
 
 use elf::Reader;
-use elf::btf::Kind;
+use elf::btf::{Btf, Kind};
 use host::Root;
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
@@ -58,6 +58,26 @@ impl KernelBtf {
         let found = self.scan(&wanted)?;
         self.known.borrow_mut().extend(wanted.into_iter().zip(found));
         Ok(())
+    }
+
+    /// Like [`KernelBtf::look_up`], from types that are in memory already.
+    pub(crate) fn look_up_in(&self, btf: &Btf<'_>, mut wanted: Vec<Name>) {
+        wanted.extend(WANTED.iter().map(|(kind, name)| (*kind, (*name).to_owned())));
+        let names: BTreeSet<&str> = wanted.iter().map(|(_, name)| name.as_str()).collect();
+        let offsets = btf.offsets_of(&names);
+        let mut found: HashMap<Name, Option<u32>> = wanted.iter().map(|name| (name.clone(), None)).collect();
+        for id in btf.ids() {
+            let Some(ty) = btf.get(id) else { continue };
+            if ty.name_off == 0 {
+                continue;
+            }
+            if let Some(name) = offsets.get(&ty.name_off)
+                && let Some(slot @ None) = found.get_mut(&(ty.kind, (*name).to_owned()))
+            {
+                *slot = Some(id);
+            }
+        }
+        self.known.borrow_mut().extend(found);
     }
 
     /// All bytes of the kernel's own BTF.
@@ -260,7 +280,6 @@ pub(crate) const NATIVE: elf::Endian = elf::Endian::Big;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use elf::btf::Btf;
 
     #[test]
     fn absent_types_are_absent_not_broken() {

@@ -5,9 +5,11 @@
 
 pub mod answer;
 pub mod check;
+pub mod context;
 pub mod denial;
 pub mod feature;
 pub mod helper;
+pub mod inventory;
 pub mod isa;
 pub mod kernel_btf;
 pub mod legacy;
@@ -15,13 +17,17 @@ pub mod link;
 pub mod machine;
 pub mod map;
 pub mod mount;
+pub mod object;
 pub mod program;
 pub mod requirement;
 pub mod sysctl;
 
 pub use answer::{Answer, Cause, Reason};
 pub use check::{Report, Row, Source, check};
+pub use context::Context;
 pub use feature::{FEATURES, Feature};
 pub use host::kconfig;
+pub use inventory::{Scope, Snapshot};
 pub use machine::{Machine, Version};
+pub use object::{ObjectReport, Verdict, check_object, from_elf};
 pub use requirement::Requirement;

@@ -65,6 +65,10 @@ pub fn shape(name: &str) -> Option<&'static Shape> {
 
 /// Loads a shape's program with given instructions; the raw door for helper and instruction probes.
 pub(crate) fn load(machine: &Machine, shape: &Shape, insns: &[u64], log: Option<&mut Vec<u8>>) -> Result<OwnedFd, Errno> {
+    sys::bpf::program_load(&request(machine, shape, insns), log)
+}
+
+pub(crate) fn request<'a>(machine: &Machine, shape: &Shape, insns: &'a [u64]) -> ProgramLoad<'a> {
     let mut request = ProgramLoad::new(shape.program_type, insns);
     request.expected_attach_type = shape.attach_type;
     request.flags = shape.flags;
@@ -72,7 +76,7 @@ pub(crate) fn load(machine: &Machine, shape: &Shape, insns: &[u64], log: Option<
     if !shape.target.is_empty() {
         request.attach_btf_id = machine.btf.id(target_kind(shape), shape.target).ok().flatten().unwrap_or(0);
     }
-    sys::bpf::program_load(&request, log)
+    request
 }
 
 fn probe(machine: &Machine, shape: &Shape) -> Answer {

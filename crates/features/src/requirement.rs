@@ -3,7 +3,8 @@
 
 use crate::feature::{self, FEATURES, Feature};
 use crate::machine::Version;
-use crate::{isa, link, mount};
+use crate::program::Shape;
+use crate::{isa, link, mount, program};
 use elf::uapi;
 use std::fmt;
 
@@ -12,6 +13,8 @@ use std::fmt;
 pub enum Requirement {
     Feature(&'static Feature),
     ProgramType(u32),
+    /// One way to load a program, for example `tracing/fentry`.
+    Program(&'static Shape),
     MapType(u32),
     Helper { program_type: u32, helper: u32 },
     Kfunc(String),
@@ -103,6 +106,7 @@ impl fmt::Display for Requirement {
         match self {
             Requirement::Feature(feature) => f.write_str(feature.name),
             Requirement::ProgramType(id) => write!(f, "program:{}", program_name(*id)),
+            Requirement::Program(shape) => write!(f, "program:{}", shape.name),
             Requirement::MapType(id) => write!(f, "map:{}", uapi::map_type(*id).map_or_else(|| id.to_string(), |r| r.name.into())),
             Requirement::Helper { program_type, helper } => {
                 let name = uapi::helper(*helper).map_or_else(|| helper.to_string(), |(name, _)| format!("bpf_{name}"));
@@ -156,6 +160,7 @@ fn kinded(text: &str, kind: &str, rest: &str) -> Result<Requirement, ParseError>
         _ if let Some(kind) = target => Ok(Requirement::Target { kind, name: rest.to_owned() }),
         "program" => uapi::program_type_id(rest)
             .map(Requirement::ProgramType)
+            .or_else(|| program::shape(rest).map(Requirement::Program))
             .ok_or_else(|| unknown("program type", uapi::PROGRAM_TYPES.iter().map(|r| r.1).collect())),
         "map" => uapi::map_type_id(rest)
             .map(Requirement::MapType)
@@ -253,7 +258,7 @@ mod tests {
     #[test]
     fn texts_come_back() {
         for text in [
-            "btf", "program:xdp", "map:ringbuf", "helper:xdp:bpf_loop", "kfunc:bpf_rcu_read_lock", "attach:tcx",
+            "btf", "program:xdp", "program:tracing/fentry", "map:ringbuf", "helper:xdp:bpf_loop", "kfunc:bpf_rcu_read_lock", "attach:tcx",
             "ability:isa-v4", "CONFIG_BPF", "CONFIG_HZ=250", "kernel>=5.10", "cap:CAP_BPF", "mount:/sys/fs/bpf:0xcafe4a11",
             "fentry|kprobe", "lsm:file_open?", "tracepoint:syscalls/sys_enter_openat",
         ] {

@@ -7,13 +7,33 @@ use super::{Style, run, schema};
 use serde_json::Value;
 use std::io::{BufRead, Write};
 
-/// Serves until the input ends.
-pub fn serve(style: Style<'_>, input: impl BufRead, mut output: impl Write) -> Output {
-    let mut server = Server { style: Style { compact: true, ..style }, structured: false };
+/// Whoever offers tools.
+pub trait Tools {
+    fn names(&self) -> Vec<&'static str>;
+    /// `None` for a name that is not offered.
+    fn describe(&self, name: &str) -> Option<Description>;
+    fn call(&self, name: &str, arguments: &serde_json::Map<String, Value>) -> Result<Output, Fault>;
+}
+
+/// One tool as clients see it.
+pub struct Description {
+    pub about: String,
+    pub input: Json,
+    pub read_only: bool,
+}
+
+/// Serves the commands about kernel capabilities until the input ends.
+pub fn serve(style: Style<'_>, input: impl BufRead, output: impl Write) -> Output {
+    serve_tools(style.program, &Commands { style: Style { compact: true, ..style } }, input, output)
+}
+
+/// Serves any tools until the input ends.
+pub fn serve_tools(program: &str, tools: &dyn Tools, input: impl BufRead, mut output: impl Write) -> Output {
+    let mut server = Server { program, tools, structured: false };
     for line in input.split(b'\n') {
         let answers = match line {
             Ok(line) => server.line(&String::from_utf8_lossy(&line)),
-            Err(error) => return Envelope::runtime(style.program, format!("standard input: {error}")).output(),
+            Err(error) => return Envelope::runtime(program, format!("standard input: {error}")).output(),
         };
         for answer in answers {
             if writeln!(output, "{}", compact(&answer)).and_then(|()| output.flush()).is_err() {
@@ -25,14 +45,45 @@ pub fn serve(style: Style<'_>, input: impl BufRead, mut output: impl Write) -> O
     Output::default()
 }
 
-struct Server<'a> {
+/// The rows of the command table as tools.
+struct Commands<'a> {
     style: Style<'a>,
+}
+
+impl Tools for Commands<'_> {
+    fn names(&self) -> Vec<&'static str> {
+        COMMANDS.iter().filter(|command| command.is_tool).map(|command| command.name).collect()
+    }
+
+    fn describe(&self, name: &str) -> Option<Description> {
+        let command = command::find(name).filter(|command| command.is_tool)?;
+        let input = schema::node(self.style.program, Some(command), self.style.native);
+        Some(Description { about: command.short.to_owned(), input, read_only: true })
+    }
+
+    fn call(&self, name: &str, arguments: &serde_json::Map<String, Value>) -> Result<Output, Fault> {
+        let command = command::find(name).filter(|command| command.is_tool).ok_or_else(unknown_tool)?;
+        Ok(run(self.style, &words(command, self.style.native, arguments)?))
+    }
+}
+
+struct Server<'a> {
+    program: &'a str,
+    tools: &'a dyn Tools,
     /// The client speaks a version with structured results.
     structured: bool,
 }
 
 /// A JSON-RPC error.
-type Fault = (i64, String);
+pub type Fault = (i64, String);
+
+pub fn unknown_tool() -> Fault {
+    invalid("unknown tool".into())
+}
+
+pub fn invalid(message: String) -> Fault {
+    (INVALID_PARAMS, message)
+}
 
 impl Server<'_> {
     /// A line may hold several values, or be broken.
@@ -88,26 +139,26 @@ impl Server<'_> {
         let version_of = option_env!("HAWKBELL_VERSION").unwrap_or("dev");
         Json::object([
             ("protocolVersion", version.into()),
-            ("serverInfo", Json::object([("name", self.style.program.into()), ("version", version_of.into())])),
+            ("serverInfo", Json::object([("name", self.program.into()), ("version", version_of.into())])),
             ("capabilities", Json::object([("tools", tools)])),
         ])
     }
 
     fn tools(&self) -> Json {
-        let tools = COMMANDS.iter().filter(|command| command.is_tool).map(|command| self.tool(command));
-        Json::object([("tools", Json::Array(tools.collect()))])
+        let all = self.tools.names().into_iter().filter_map(|name| Some(self.tool(name, self.tools.describe(name)?)));
+        Json::object([("tools", Json::Array(all.collect()))])
     }
 
-    fn tool(&self, command: &Command) -> Json {
+    fn tool(&self, name: &str, description: Description) -> Json {
         let mut pairs = vec![
-            ("name".to_owned(), command.name.into()),
-            ("description".to_owned(), command.short.into()),
-            ("inputSchema".to_owned(), schema::node(self.style.program, Some(command), self.style.native)),
+            ("name".to_owned(), name.into()),
+            ("description".to_owned(), description.about.into()),
+            ("inputSchema".to_owned(), description.input),
         ];
         if self.structured {
             pairs.push(("outputSchema".into(), Json::object([("type", "object".into())])));
-            let read_only = [("readOnlyHint", true.into()), ("destructiveHint", false.into()), ("openWorldHint", false.into())];
-            pairs.push(("annotations".into(), Json::object(read_only)));
+            let hints = [("readOnlyHint", description.read_only.into()), ("openWorldHint", false.into())];
+            pairs.push(("annotations".into(), Json::object(hints)));
         }
         Json::Object(pairs)
     }
@@ -120,15 +171,13 @@ impl Server<'_> {
             Some(Value::String(name)) => name,
             Some(_) => return Err((INVALID_PARAMS, "invalid tools/call params".into())),
         };
-        let command = command::find(name).filter(|command| command.is_tool).ok_or((INVALID_PARAMS, "unknown tool".to_owned()))?;
         let empty = serde_json::Map::new();
         let arguments = match params.get("arguments") {
             None | Some(Value::Null) => &empty,
             Some(Value::Object(arguments)) => arguments,
             Some(_) => return Err((INVALID_PARAMS, "invalid tools/call params".into())),
         };
-        let output = run(self.style, &words(command, self.style.native, arguments)?);
-        Ok(self.result(&output))
+        Ok(self.result(&self.tools.call(name, arguments)?))
     }
 
     fn result(&self, output: &Output) -> Json {

@@ -4,11 +4,16 @@
 mod args;
 mod command;
 mod config;
+mod formats;
 mod help;
+mod loaded;
 mod mcp;
+mod native;
 mod output;
 mod report;
+mod requirements_file;
 mod schema;
+pub mod tool_server;
 
 use crate::exit::{Exit, Outcome};
 use crate::tools::Invocation;
@@ -33,6 +38,42 @@ pub fn run_kfeatures(invocation: &Invocation) -> Outcome {
     let words = words(invocation);
     let style = Style { program: "kfeatures", native: false, compact: false };
     emit(&run(style, &words))
+}
+
+/// `hawkbell probe`, `check`, `config`: the tool's own name comes first.
+pub fn run_native(invocation: &Invocation) -> Outcome {
+    let (program, name) = invocation.program.rsplit_once(' ').unwrap_or(("hawkbell", &invocation.program));
+    let style = Style { program, native: true, compact: false };
+    let all: Vec<String> = std::iter::once(name.to_owned()).chain(words(invocation)).collect();
+    emit(&run(style, &all))
+}
+
+/// The clap form of one command, from the same table.
+fn described(name: &'static str) -> clap::Command {
+    let Some(row) = command::find(name) else { return clap::Command::new(name) };
+    let mut described = clap::Command::new(name).about(row.short).long_about(row.long);
+    for flag in row.flags(true) {
+        let arg = clap::Arg::new(flag.name).long(flag.name).help(flag.help);
+        let arg = if let Some(letter) = flag.short { arg.short(letter) } else { arg };
+        described = described.arg(match flag.value {
+            command::Value::Bool => arg.action(clap::ArgAction::SetTrue),
+            command::Value::Choice(words) => arg.value_parser(words.to_vec()),
+            _ => arg.value_name(flag.word()).action(clap::ArgAction::Append),
+        });
+    }
+    if row.operands.is_empty() { described } else { described.arg(clap::Arg::new("word").num_args(0..).help(row.operands)) }
+}
+
+pub fn probe_command() -> clap::Command {
+    described("probe")
+}
+
+pub fn check_command() -> clap::Command {
+    described("check")
+}
+
+pub fn config_command() -> clap::Command {
+    described("config")
 }
 
 /// For help, completions and man pages of the whole program.
@@ -77,6 +118,8 @@ fn dispatch(style: Style<'_>, parsed: &Parsed) -> Output {
         return mcp::serve(style, std::io::stdin().lock(), std::io::stdout().lock());
     }
     match parsed.command.map(|command| command.name) {
+        Some("check") if style.native => native::check(style, parsed),
+        Some("probe") if style.native => native::probe(style, parsed),
         Some("check") => check(style, parsed),
         Some("probe") => probe(style, parsed),
         Some("config") => config::run(style, parsed),
