@@ -113,6 +113,16 @@ impl Judge {
         }
     }
 
+    /// The rules that the last event matched.
+    pub fn matched(&self) -> &[RuleId] {
+        &self.matched
+    }
+
+    /// Ends judging; what is left are the outputs, to be finished.
+    pub fn into_outputs(self) -> Outputs {
+        self.desk.outputs
+    }
+
     pub fn rules(&self) -> &RuleSet {
         &self.verdict.rules
     }

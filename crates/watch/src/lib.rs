@@ -5,19 +5,27 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+pub mod describe;
 pub mod drops;
 pub mod internal;
 pub mod judge;
+pub mod listing;
 pub mod log;
 pub mod noise;
 pub mod options;
 pub mod outputs;
 pub mod prepare;
+pub mod recording;
+pub mod replay;
 pub mod rule_files;
 mod sd;
 pub mod signals;
+mod state_snapshot;
 pub mod stats;
+pub mod summary;
+pub mod syscalls;
 mod syslog;
+pub mod versions;
 pub mod web;
 
 /// Wall clock, ns since the epoch.
