@@ -266,6 +266,7 @@ fn keep_enter(thread: &mut Thread, event: &Event<'_>) -> Option<Counter> {
             | Kind::SYSCALL_EXECVEAT_E
     );
     thread.enter.clear();
+    thread.enter_used = false;
     if !wanted || event.param(0).is_none_or(<[u8]>::is_empty) {
         return None;
     }
@@ -285,7 +286,9 @@ fn match_enter(thread: &mut Thread, event: &Event<'_>, step: &mut Step<'_>) -> O
     let exits_execve = event.kind == Kind::SYSCALL_EXECVE_19_X || event.kind == Kind::SYSCALL_EXECVEAT_X;
     let enters_execve =
         matches!(stored, Kind::SYSCALL_EXECVE_18_E | Kind::SYSCALL_EXECVE_19_E | Kind::SYSCALL_EXECVEAT_E);
-    step.enter = stored.0 + 1 == event.kind.0 || (exits_execve && enters_execve);
+    let fits = stored.0.wrapping_add(1) == event.kind.0 || (exits_execve && enters_execve);
+    step.enter = fits && !thread.enter_used;
+    thread.enter_used = true;
     if step.enter {
         return Some(Counter::RetrievedEvents);
     }

@@ -157,11 +157,17 @@ impl State {
         {
             parent.children.swap_remove(at);
         }
-        if let Some(group) = self.groups.get_mut(&thread.pid) {
-            group.tids.retain(|t| *t != tid);
-            if group.tids.is_empty() {
-                self.groups.remove(&thread.pid);
-            }
+        self.leave_group(&thread);
+    }
+
+    /// Takes a thread out of its group; the last one takes the group along.
+    pub(crate) fn leave_group(&mut self, thread: &Thread) {
+        let Some(group) = self.groups.get_mut(&thread.pid) else { return };
+        let Some(at) = group.tids.iter().position(|t| *t == thread.tid) else { return };
+        group.tids.remove(at);
+        group.alive = group.alive.saturating_sub(u32::from(!thread.dead));
+        if group.tids.is_empty() {
+            self.groups.remove(&thread.pid);
         }
     }
 
