@@ -26,7 +26,7 @@ fn fields_of_recorded_events() {
         println!("skipped: no recorded field values beside the checkout");
         return;
     };
-    let report = compare_captures(&fields, |bytes| bytes);
+    let report = compare_captures(&fields, <[u8]>::to_vec);
     report.print();
     assert!(report.values > 0, "nothing was compared");
     assert!(report.mismatches.is_empty(), "{} fields have unexpected values", report.mismatches.len());
@@ -48,8 +48,8 @@ fn fields_of_rewritten_events() {
     assert!(report.mismatches.is_empty(), "{} fields have unexpected values", report.mismatches.len());
 }
 
-fn rewritten(bytes: Vec<u8>) -> Vec<u8> {
-    let mut reader = Reader::open(&bytes[..]).expect("a readable capture");
+fn rewritten(bytes: &[u8]) -> Vec<u8> {
+    let mut reader = Reader::open(bytes).expect("a readable capture");
     let mut writer = Writer::new(Vec::new(), Compression::Gzip, reader.snapshot()).expect("memory takes it");
     while let Some(item) = reader.next().expect("a good capture") {
         if let Item::Event(record) = item {
@@ -133,10 +133,10 @@ fn is_chosen(variable: &str, what: &str) -> bool {
     }
 }
 
-fn compare_captures(fields: &Fields, prepare: impl Fn(Vec<u8>) -> Vec<u8>) -> Report {
+fn compare_captures(fields: &Fields, prepare: impl Fn(&[u8]) -> Vec<u8>) -> Report {
     let mut report = Report::default();
     for name in CAPTURES.iter().filter(|n| is_chosen("GOLDEN_CAPTURE", n)) {
-        let bytes = prepare(std::fs::read(corpus().join(name)).expect("a capture"));
+        let bytes = prepare(&std::fs::read(corpus().join(name)).expect("a capture"));
         compare_capture(name.split('.').next().unwrap_or(name), &bytes, fields, &mut report);
     }
     report
