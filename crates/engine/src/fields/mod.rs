@@ -44,7 +44,7 @@ pub struct Surroundings {
 }
 
 /// Fields that plugins provide. Implemented by the owner of the plugin host.
-pub trait PluginFields: Send + Sync {
+pub trait PluginFields: Send {
     /// The value of a field that the engine does not know itself.
     fn extract<'a>(&'a self, event: &'a Event<'a>, field: &FieldRef, arena: &'a Bump) -> Option<Value<'a>>;
 
