@@ -92,11 +92,6 @@ pub(super) fn candidates<'a>(ctx: &'a Context<'a>, field: Builtin, arena: &'a Bu
     }
 }
 
-/// One character for the kind of a descriptor.
-pub(crate) fn typechar(ty: FdType) -> char {
-    char::from(typechar_bytes(ty)[0])
-}
-
 /// The kind of a descriptor as rules name it.
 pub(crate) fn type_name(ty: FdType) -> &'static [u8] {
     match ty {
@@ -244,13 +239,14 @@ fn sock_family(entry: &FdEntry) -> Option<&'static [u8]> {
 
 fn typechar_text(ctx: &Context<'_>) -> &'static [u8] {
     match (ctx.fd, ctx.event.kind) {
-        (Some(entry), _) => typechar_bytes(entry.ty),
+        (Some(entry), _) => typechar(entry.ty),
         (None, Kind::SYSCALL_OPENAT_2_X | Kind::SYSCALL_OPENAT2_X | Kind::SYSCALL_OPEN_BY_HANDLE_AT_X) => b"f",
         (None, _) => b"o",
     }
 }
 
-fn typechar_bytes(ty: FdType) -> &'static [u8; 1] {
+/// One character for the kind of a descriptor.
+pub(crate) fn typechar(ty: FdType) -> &'static [u8; 1] {
     match ty {
         FdType::File | FdType::FileV2 => b"f",
         FdType::Directory => b"d",
