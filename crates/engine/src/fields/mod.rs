@@ -5,6 +5,7 @@
 mod address;
 mod builtin;
 mod container;
+mod ends;
 mod evt;
 mod fd;
 mod lineage;
@@ -95,7 +96,7 @@ impl FieldSource for Context<'_> {
             Family::Account => users::extract(self, builtin, arena),
             Family::Descriptor => fd::extract(self, builtin, arg, arena),
             Family::Path => paths::extract(self, builtin, arena),
-            Family::DescriptorList => fd::extract_list(self, builtin, arena),
+            Family::DescriptorList => ends::extract_list(self, builtin, arena),
             Family::Container => container::extract(self, builtin, arg, arena),
             Family::Counter => Some(Value::Uint(self.around.count())),
         }
@@ -103,7 +104,7 @@ impl FieldSource for Context<'_> {
 
     fn candidates<'a>(&'a self, field: &FieldRef, arena: &'a Bump) -> &'a [Value<'a>] {
         match builtin_of(field) {
-            Some((builtin, Family::Descriptor)) => fd::candidates(self, builtin, arena),
+            Some((builtin, Family::Descriptor)) => ends::candidates(self, builtin, arena),
             Some((builtin, Family::Process)) => lineage::candidates(self, builtin, field.arg.as_ref(), arena),
             _ => self.extract(field, arena).map_or(&[], |value| arena.alloc_slice_copy(&[value])),
         }

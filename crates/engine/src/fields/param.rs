@@ -49,7 +49,7 @@ impl<'a> Param<'a> {
 
     /// Resolved text if there is any, else raw text.
     pub(crate) fn text(&self, arena: &'a Bump) -> &'a [u8] {
-        if self.ty == ParamType::Charbuf && !self.bytes.is_empty() {
+        if self.is_plain_text() {
             return valid(c_string(self.bytes), arena);
         }
         let mut out = Text::new(arena);
@@ -183,6 +183,15 @@ impl<'a> Param<'a> {
     fn with_flags(&self, print: impl FnOnce(&FlagTable)) {
         if let Some(Domain::Flags(flags)) = self.info.domain {
             print(flags);
+        }
+    }
+
+    /// Text that nothing resolves: most of it, so it is not copied.
+    fn is_plain_text(&self) -> bool {
+        match self.ty {
+            ParamType::Charbuf => !self.bytes.is_empty(),
+            ParamType::Fspath | ParamType::Fsrelpath => self.bytes.first() == Some(&b'/'),
+            _ => false,
         }
     }
 
