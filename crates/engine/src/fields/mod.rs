@@ -103,9 +103,21 @@ impl FieldSource for Context<'_> {
     }
 
     fn candidates<'a>(&'a self, field: &FieldRef, arena: &'a Bump) -> &'a [Value<'a>] {
-        match builtin_of(field) {
-            Some((builtin, Family::Descriptor)) => ends::candidates(self, builtin, arena),
-            Some((builtin, Family::Process)) => lineage::candidates(self, builtin, field.arg.as_ref(), arena),
+        use Builtin as B;
+        match builtin_of(field).map(|(builtin, _)| builtin) {
+            Some(
+                ends @ (B::FdIp
+                | B::FdNet
+                | B::FdPort
+                | B::FdProto
+                | B::FdCipName
+                | B::FdSipName
+                | B::FdLipName
+                | B::FdRipName),
+            ) => ends::candidates(self, ends, arena),
+            Some(
+                line @ (B::ProcAname | B::ProcAexe | B::ProcAexepath | B::ProcAcmdline | B::ProcApid | B::ProcAenv),
+            ) => lineage::candidates(self, line, field.arg.as_ref(), arena),
             _ => self.extract(field, arena).map_or(&[], |value| arena.alloc_slice_copy(&[value])),
         }
     }
