@@ -219,10 +219,12 @@ impl Engine {
     }
 
     fn remember_fd(&mut self) {
-        if let (Some(fd), Some(tid)) = (self.seen.fd, self.seen.tid)
-            && let Some(thread) = self.state.thread_mut(tid)
-        {
-            thread.lastevent_fd = fd;
+        let (Some(fd), Some(tid)) = (self.seen.fd, self.seen.tid) else { return };
+        let Some(thread) = self.state.thread_mut(tid) else { return };
+        thread.lastevent_fd = fd;
+        if fd >= 0 {
+            let known = self.state.fds_by_tid(tid).is_some_and(|fds| fds.lookup(fd).is_some());
+            self.state.counters.bump(if known { Counter::NoncachedFdLookups } else { Counter::FailedFdLookups });
         }
     }
 }
@@ -235,6 +237,7 @@ fn associate(state: &mut State, event: &Event<'_>, row: Row, step: &mut Step<'_>
     if row.thread == ThreadUse::Any && state.thread(event.tid).is_none() {
         state.find_or_invent(event.tid, step);
     }
+    state.counters.bump(Counter::NoncachedThreadLookups);
     let Some(thread) = state.thread_mut(event.tid) else { return };
     step.tid = Some(event.tid);
     thread.lastaccess_ts = event.ts;

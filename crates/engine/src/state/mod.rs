@@ -4,6 +4,7 @@
 
 pub mod containers;
 mod edit;
+mod export;
 pub mod fds;
 pub mod net;
 pub mod path;
