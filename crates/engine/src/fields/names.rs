@@ -23,11 +23,6 @@ pub(crate) fn capabilities(set: u64) -> impl Iterator<Item = &'static str> {
     CAPABILITIES.iter().enumerate().filter(move |(bit, _)| set >> bit & 1 == 1).map(|(_, name)| *name)
 }
 
-/// Whether the set has every capability with a name.
-pub(crate) fn has_all_capabilities(set: u64) -> bool {
-    set.trailing_ones() as usize >= CAPABILITIES.len()
-}
-
 const FIRST_INTERNAL_ERRNO: usize = 512;
 
 #[rustfmt::skip]

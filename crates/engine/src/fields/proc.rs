@@ -10,7 +10,6 @@ use crate::context::Context;
 use crate::state::{State, Thread};
 use bumpalo::Bump;
 use event::{FieldArg, Kind, Value};
-use std::sync::LazyLock;
 
 /// The value of process field `field`.
 #[allow(clippy::too_many_lines)] // a table
@@ -177,11 +176,12 @@ fn since<'a>(ctx: &Context<'_>, start_ts: u64) -> Option<Value<'a>> {
 }
 
 fn capabilities(set: u64, arena: &Bump) -> &[u8] {
-    static ALL: LazyLock<String> = LazyLock::new(|| names::capabilities(u64::MAX).collect::<Vec<_>>().join(" "));
-    if names::has_all_capabilities(set) {
-        return ALL.as_bytes(); // root's; worth not building for every event
+    let mut text = Text::new(arena);
+    for name in names::capabilities(set) {
+        text.separate(0, b" ");
+        text.push(name.as_bytes());
     }
-    join(arena, names::capabilities(set).map(str::as_bytes), b" ")
+    text.finish()
 }
 
 fn cgroups<'a>(thread: &'a Thread, arena: &'a Bump) -> Option<&'a [u8]> {

@@ -17,7 +17,7 @@ impl<'a> Text<'a> {
     }
 
     pub(crate) fn push(&mut self, bytes: &[u8]) {
-        self.bytes.extend_from_slice(bytes);
+        self.bytes.extend_from_slice_copy(bytes);
     }
 
     /// Writes formatted text; an arena never refuses.
