@@ -78,9 +78,18 @@ impl State {
             self.counters.bump(Counter::ProcLookups);
             if let Some(main) = source.process(found.pid) {
                 self.seed_proc(&main);
+                self.adopt(main.tid);
             }
         }
-        self.seed_proc(&found)
+        let added = self.seed_proc(&found);
+        self.adopt(tid);
+        added
+    }
+
+    /// A thread found late takes in the children that were there before it.
+    fn adopt(&mut self, tid: i64) {
+        let children: Vec<i64> = self.threads.values().filter(|t| t.ptid == tid).map(|t| t.tid).collect();
+        children.into_iter().for_each(|child| self.join_parent(child));
     }
 
     fn invent(&mut self, tid: i64) {
