@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Copies of paths and addresses at the entry of open, creat, openat, openat2 and connect. Another thread can change that
- * memory before the call ends, so the consumer prefers these copies. Hooks: one perf tracepoint per call, or where those
- * cannot be had (no tracefs) the entry of every call, which costs the others a little and sees 32-bit callers as well.
- * Reads that would have to wait for a page fail and leave the parameter empty.
+ * memory before the call ends, so the consumer prefers these copies. Hook: the entry of every call, which measures no
+ * dearer than perf tracepoints of the five, needs no tracefs and sees 32-bit callers. Reads that would have to wait for
+ * a page fail and leave the parameter empty.
  */
 
 enum { ENTER_OPEN, ENTER_CREAT, ENTER_OPENAT, ENTER_OPENAT2, ENTER_CONNECT };
@@ -30,42 +30,6 @@ static __always_inline int enter_with(struct scratch *s, __u32 number, __u32 cal
 	return 0;
 }
 
-/* /sys/kernel/tracing/events/syscalls/sys_enter_openat/format: the same for every call, never changed */
-struct sys_enter {
-	__u64 common;
-	__u64 id;
-	__u64 args[6];
-};
-
-static __always_inline int enter(struct sys_enter *ctx, const __u32 call)
-{
-	__u32 number = area(AREA_ENTER);
-	struct scratch *s = scratch(number);
-
-	if (!s) {
-		count(DROP_SCRATCH);
-		return 0;
-	}
-	s->args[0] = ctx->args[0];
-	s->args[1] = ctx->args[1];
-	s->args[2] = ctx->args[2];
-	s->args[3] = ctx->args[3];
-	s->compat = 0;
-	return enter_with(s, number, call);
-}
-#define ENTER(name, call)                                                                                              \
-	SEC("tracepoint/syscalls/sys_enter_" #name)                                                                    \
-	int enter_##name(struct sys_enter *ctx)                                                                        \
-	{                                                                                                              \
-		return enter(ctx, call);                                                                               \
-	}
-
-ENTER(open, ENTER_OPEN)
-ENTER(creat, ENTER_CREAT)
-ENTER(openat, ENTER_OPENAT)
-ENTER(openat2, ENTER_OPENAT2)
-ENTER(connect, ENTER_CONNECT)
-
 static __always_inline __u32 entered(__u32 nr)
 {
 	switch (nr) {
@@ -79,14 +43,15 @@ static __always_inline __u32 entered(__u32 nr)
 }
 
 /* Arguments: registers, number. */
-SEC("?tp_btf/sys_enter")
-int enter_any(__u64 *ctx)
+SEC("tp_btf/sys_enter")
+int sys_enter(__u64 *ctx)
 {
 	struct pt_regs *regs = (struct pt_regs *)ctx[0];
 	__u32 nr = ctx[1], original = nr, number, call;
 	struct scratch *s;
 	bool compat;
 
+	hidden_value(nr);
 	if (nr >= CALLS || !selected[nr])
 		return 0;
 	compat = is_compat();

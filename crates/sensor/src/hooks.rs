@@ -28,10 +28,8 @@ pub struct Hook {
 pub enum Place {
     /// Attached by its section.
     Attach,
-    /// A perf tracepoint of one call, if copies at entry are wanted and tracefs is mounted.
+    /// Attached by its section, if copies at entry are wanted at all.
     Enter,
-    /// The entry of every call, if copies at entry are wanted and tracefs is not mounted.
-    EnterAny,
     /// Slot of the tail-call table (bpf/recipes.h).
     Filler(u32),
 }
@@ -53,16 +51,11 @@ pub const HOOKS: &[Hook] = &[
     hook("on_fault_user", "page_fault of user code", |s| s.contains(&Sc::PAGE_FAULT_USER)),
     hook("on_fault_kernel", "page_fault of the kernel", |s| s.contains(&Sc::PAGE_FAULT_KERNEL)),
     Hook {
-        program: "enter_any",
-        place: Place::EnterAny,
+        program: "sys_enter",
+        place: Place::Enter,
         events: "paths and addresses at entry",
         wanted: |s| [Sc::OPEN, Sc::CREAT, Sc::OPENAT, Sc::OPENAT2, Sc::CONNECT].iter().any(|c| s.contains(c)),
     },
-    enter("enter_open", "the path of open at entry", |s| s.contains(&Sc::OPEN)),
-    enter("enter_creat", "the path of creat at entry", |s| s.contains(&Sc::CREAT)),
-    enter("enter_openat", "the path of openat at entry", |s| s.contains(&Sc::OPENAT)),
-    enter("enter_openat2", "the path of openat2 at entry", |s| s.contains(&Sc::OPENAT2)),
-    enter("enter_connect", "the address of connect at entry", |s| s.contains(&Sc::CONNECT)),
 ];
 
 const fn call(program: &'static str, place: Place, events: &'static str) -> Hook {
@@ -71,10 +64,6 @@ const fn call(program: &'static str, place: Place, events: &'static str) -> Hook
 
 const fn hook(program: &'static str, events: &'static str, wanted: fn(&BTreeSet<Sc>) -> bool) -> Hook {
     Hook { program, place: Place::Attach, events, wanted }
-}
-
-const fn enter(program: &'static str, events: &'static str, wanted: fn(&BTreeSet<Sc>) -> bool) -> Hook {
-    Hook { program, place: Place::Enter, events, wanted }
 }
 
 impl Hook {

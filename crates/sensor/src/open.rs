@@ -8,7 +8,6 @@ use event::{Event, Sc};
 use load::{Link, Loader, Map, Object, Refused, Ring};
 use std::collections::BTreeSet;
 use std::os::fd::AsFd;
-use std::path::Path;
 use std::time::Duration;
 
 /// What to watch and how.
@@ -17,7 +16,7 @@ pub struct Options {
     /// System calls and pseudo codes (`Sc::SCHED_PROCESS_EXIT`, ...) whose events are wanted.
     pub selected: BTreeSet<Sc>,
     /// Also copy paths and addresses of open, creat, openat, openat2 and connect at entry, before another thread can
-    /// change them; costs a tracepoint per such call.
+    /// change them; costs some 50 ns on every call of the machine.
     pub enter_copies: bool,
     /// Bytes of one ring: a power of two and whole pages.
     pub buffer_bytes: u32,
@@ -210,7 +209,6 @@ fn map_ring(cpu: u16, map: &Map) -> Result<(u16, Ring), Error> {
 
 fn load(options: &Options, possible: &[u16], ring: Option<&Map>, boot_ns: u64) -> Result<(Object, Vec<Refused>), Error> {
     let cpus = u32::from(possible.last().copied().unwrap_or(0)) + 1;
-    let tracefs = TRACEFS.iter().any(|t| Path::new(t).join("events/syscalls/sys_enter_openat/id").exists());
     let mut loader = Loader::new("sensor", OBJECT)
         .global("boot_ns", &boot_ns.to_ne_bytes())
         .global("snaplen", &u32::from(options.snaplen).to_ne_bytes())
@@ -220,13 +218,8 @@ fn load(options: &Options, possible: &[u16], ring: Option<&Map>, boot_ns: u64) -
     if let Some(ring) = ring {
         loader = loader.inner("rings", ring);
     }
-    for hook in HOOKS {
-        let load = match hook.place {
-            Place::Enter => options.enter_copies && tracefs,
-            Place::EnterAny => options.enter_copies && !tracefs,
-            Place::Attach | Place::Filler(_) => true,
-        };
-        loader = loader.autoload(hook.program, load);
+    for hook in HOOKS.iter().filter(|h| h.place == Place::Enter) {
+        loader = loader.autoload(hook.program, options.enter_copies);
     }
     Ok(loader.load_what_loads()?)
 }
@@ -269,8 +262,6 @@ pub fn objects() -> Vec<Loader<'static>> {
 
 static OBJECT: &[u8] = include!(concat!(env!("OUT_DIR"), "/sensor.bpf.rs"));
 
-/// Where libbpf looks for tracepoints.
-const TRACEFS: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
 /// As in bpf/sensor.h: hooks that may interrupt one another.
 const AREAS: u32 = 3;
 /// As in bpf/recipes.h.
