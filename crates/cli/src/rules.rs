@@ -6,7 +6,7 @@ use crate::tools::Invocation;
 use crate::watch::{explain, print};
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
-use watch::cases::{self, Coverage, Tracer};
+use watch::cases::{self, Coverage};
 use watch::config::Config;
 use watch::describe::{self, Describe};
 use watch::listing::{FieldListing, Format};
@@ -181,16 +181,15 @@ fn fields(args: &FieldsArgs) -> Outcome {
 
 fn test(args: &TestArgs) -> Outcome {
     let prepared = load(&args.source)?;
-    let tracer = Tracer::new(&prepared, None).map_err(Failure::message)?;
-    let mut coverage = Coverage::default();
+    let mut coverage = Coverage::new(&prepared.rules);
     let mut outcomes = Vec::new();
     for file in &args.cases {
         let cases = cases::read(file).map_err(|e| Failure::new(e).help("`hawkbell rules test --help` shows a case"))?;
-        outcomes.extend(cases::run(&cases, &prepared, &tracer, &mut coverage));
+        outcomes.extend(cases::run(&cases, &prepared, &mut coverage));
     }
     print(&cases::report(&outcomes))?;
     if args.coverage {
-        print(&tracer.coverage_text(&coverage))?;
+        print(&coverage.text())?;
     }
     Ok(if outcomes.iter().all(cases::Outcome::passed) { Exit::OK } else { Exit::FAILED })
 }

@@ -5,10 +5,9 @@
 mod encode;
 mod parse;
 mod trace;
-mod tree;
 
 pub use parse::{Case, CaseError, read};
-pub use trace::{Coverage, Seen, Tracer, Why};
+pub use trace::{Coverage, Why};
 
 use crate::prepare::Prepared;
 use crate::replay::engine_options;
@@ -42,18 +41,18 @@ impl Outcome {
 }
 
 /// Runs `cases` against `prepared`, adding to `coverage` what each condition's parts evaluated to.
-pub fn run(cases: &[Case], prepared: &Prepared, tracer: &Tracer, coverage: &mut Coverage) -> Vec<Outcome> {
-    cases.iter().map(|case| run_case(case, prepared, tracer, coverage)).collect()
+pub fn run(cases: &[Case], prepared: &Prepared, coverage: &mut Coverage) -> Vec<Outcome> {
+    cases.iter().map(|case| run_case(case, prepared, coverage)).collect()
 }
 
-fn run_case(case: &Case, prepared: &Prepared, tracer: &Tracer, coverage: &mut Coverage) -> Outcome {
+fn run_case(case: &Case, prepared: &Prepared, coverage: &mut Coverage) -> Outcome {
     let program = prepared.rules.program(Matching::All);
     let mut fired = BTreeSet::new();
     let mut look = |context: &Context<'_>, arena: &Bump| {
         fired.extend(
             matching(&program, context, arena).iter().filter_map(|id| prepared.rules.rule(*id)).map(|r| r.name.clone()),
         );
-        coverage.add(tracer.seen(context, arena));
+        coverage.add(&prepared.rules, context, arena);
     };
     let error = feed(case, prepared, &mut look).err();
     let expected: BTreeSet<String> = case.alerts.iter().cloned().collect();
@@ -135,7 +134,6 @@ fn matching(program: &Program, context: &Context<'_>, arena: &Bump) -> Vec<RuleI
 /// # Errors
 /// The capture cannot be read, has no such event, or no rule has that name.
 pub fn why(path: &Path, number: u64, rule: &str, prepared: &Prepared) -> Result<Why, String> {
-    let tracer = Tracer::new(prepared, Some(rule))?;
     let rules: &RuleSet = &prepared.rules;
     let rule = rules.by_name(rule).ok_or_else(|| format!("rule \"{rule}\" is not loaded"))?;
     let program = prepared.rules.program(Matching::All);
@@ -144,7 +142,7 @@ pub fn why(path: &Path, number: u64, rule: &str, prepared: &Prepared) -> Result<
         if engine.events() == number {
             show(engine, event, &mut |context, arena| {
                 let matched = matching(&program, context, arena).contains(&rule.id);
-                found = Some(tracer.why(rule, matched, context, arena));
+                found = Some(trace::why(rules, rule, matched, (context, arena)));
             });
         }
     })?;

@@ -1,43 +1,15 @@
-//! What the parts of a condition evaluate to: every part becomes a rule of its own, compiled and judged like any other, so
-//! the answer is the engine's and not a second opinion. Rules come in; per event, which parts held; per rule, which parts
-//! were ever true and ever false.
+//! What the parts of conditions evaluate to: events come in; per rule, which parts were ever true and ever false goes out,
+//! or for one event why a rule matched it or did not. The truth of every part comes from the rule compiler.
 
-use super::matching;
-use super::tree::{Kind, Part, parts};
-use crate::prepare::{Prepared, setup};
 use bumpalo::Bump;
 use engine::Context;
-use rules::output::OutputFormat;
-use rules::{Loader, Matching, Program, Rule, RuleId, RuleSet};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use rules::{Coverage as RuleCoverage, Part, PartCount, Rule, RuleSet};
 use std::fmt::Write as _;
 
-/// Evaluates the parts of conditions.
-pub struct Tracer {
-    rules: RuleSet,
-    program: Program,
-    traced: Vec<Traced>,
-}
-
-/// One rule cut into parts.
-struct Traced {
-    name: String,
-    tree: Part,
-    /// The rule that stands for each part, in the order of [`Part::walk`]; `None` when a part does not compile alone.
-    ids: Vec<Option<RuleId>>,
-    /// The rule itself, exceptions included.
-    whole: Option<RuleId>,
-}
-
-/// Which parts held for one event.
-#[derive(Debug, Default)]
-pub struct Seen(HashSet<RuleId>);
-
-/// Which parts of every rule were ever true, and ever false.
-#[derive(Debug, Default)]
+/// How often each part of every enabled rule was true and false.
+#[derive(Debug)]
 pub struct Coverage {
-    counts: HashMap<RuleId, u64>,
-    events: u64,
+    rules: Vec<(String, RuleCoverage)>,
 }
 
 /// Why a rule matched an event or did not.
@@ -47,172 +19,66 @@ pub struct Why {
     pub text: String,
 }
 
-impl Tracer {
-    /// Cuts the enabled rules of `prepared` (or only one) into parts and compiles them.
-    ///
-    /// # Errors
-    /// The rules do not load once more.
-    pub fn new(prepared: &Prepared, only: Option<&str>) -> Result<Tracer, String> {
-        let mut loader = Loader::new(setup(&prepared.config).0);
-        for file in &prepared.texts.files {
-            loader.load(&file.name, &file.text);
-        }
-        let wanted: Vec<&Rule> =
-            prepared.rules.enabled().filter(|rule| only.is_none_or(|only| rule.name == only)).collect();
-        let trees: Vec<Part> = wanted.iter().map(|rule| parts(&rule.condition)).collect();
-        for (at, (rule, tree)) in wanted.iter().zip(&trees).enumerate() {
-            let result = loader.load(&format!("parts of {}", rule.name), &part_rules(at, rule, tree));
-            if !result.successful() {
-                return Err(result.summary());
+impl Coverage {
+    pub fn new(rules: &RuleSet) -> Self {
+        Coverage { rules: rules.enabled().map(|rule| (rule.name.clone(), RuleCoverage::new(rule))).collect() }
+    }
+
+    /// Evaluates every rule that runs on this kind of event.
+    pub fn add(&mut self, rules: &RuleSet, context: &Context<'_>, arena: &Bump) {
+        for (rule, (_, coverage)) in rules.enabled().zip(&mut self.rules) {
+            if rule.runs_on(context.event.kind) {
+                coverage.record(rule, context, arena);
             }
         }
-        let mut rules = loader.rule_set().clone();
-        rules.select_by_name("*", false);
-        rules.select_by_name(&format!("{PREFIX}*"), true);
-        let traced = wanted.iter().zip(trees).enumerate().map(|(at, (rule, tree))| Traced {
-            name: rule.name.clone(),
-            ids: ids(at, &tree, &rules),
-            whole: rules.by_name(&rule.name).map(|rule| rule.id),
-            tree,
-        });
-        let traced: Vec<Traced> = traced.collect();
-        for rule in &wanted {
-            rules.select_by_name(&rule.name, true);
-        }
-        let program = rules.program(Matching::All);
-        Ok(Tracer { rules, program, traced })
     }
 
-    /// Which parts hold for the event.
-    pub fn seen(&self, context: &Context<'_>, arena: &Bump) -> Seen {
-        Seen(matching(&self.program, context, arena).into_iter().collect())
-    }
-
-    /// Explains one event.
-    pub fn why(&self, rule: &Rule, matched: bool, context: &Context<'_>, arena: &Bump) -> Why {
-        let seen = self.seen(context, arena);
-        let name = context.event.kind.info().map_or("?", |info| info.name);
-        let verdict = if matched { "matches" } else { "does not match" };
-        let mut text = format!("rule \"{}\" {verdict} event {} ({name})\n", rule.name, context.num);
-        let Some(traced) = self.traced.iter().find(|traced| traced.name == rule.name) else {
-            return Why { matched, text };
-        };
-        let mut at = 0;
-        traced.tree.walk(0, &mut |part, depth| {
-            let holds = traced.ids.get(at).copied().flatten().map(|id| seen.0.contains(&id));
-            at += 1;
-            let mark = match holds {
-                Some(true) => "true ",
-                Some(false) => "false",
-                None => "?    ",
-            };
-            let value =
-                if part.kind == Kind::Check { self.value(&part.text, rule, context, arena) } else { String::new() };
-            let label = label(part);
-            let _ = writeln!(text, "  {mark} {}{label}{value}", "  ".repeat(depth));
-        });
-        let holds = traced.ids.first().copied().flatten().is_some_and(|id| seen.0.contains(&id));
-        if holds && !matched {
-            text.push_str("  the condition holds, but an exception of the rule does too\n");
-        }
-        Why { matched, text }
-    }
-
-    /// ` [field is value]` for a check that begins with a field.
-    fn value(&self, check: &str, rule: &Rule, context: &Context<'_>, arena: &Bump) -> String {
-        let field = check.split([' ', '=', '<', '>', '!']).next().unwrap_or_default();
-        if !field.contains('.') {
-            return String::new();
-        }
-        let mut out = Vec::new();
-        match OutputFormat::compile(&format!("*%{field}"), &rule.source, self.rules.catalogue()) {
-            Ok(format) => format.render(context, arena, &mut out),
-            Err(_) => return String::new(),
-        }
-        format!("   [{field} is {}]", String::from_utf8_lossy(&out))
-    }
-
-    /// Per rule, the parts that were never true or never false.
-    pub fn coverage_text(&self, coverage: &Coverage) -> String {
+    /// Per rule, every part with what it was.
+    pub fn text(&self) -> String {
         let mut text = String::new();
-        let mut totals: BTreeMap<&str, usize> = BTreeMap::new();
-        for traced in &self.traced {
-            let fired = traced.whole.map_or(0, |id| coverage.count(id));
-            let _ = writeln!(text, "\n{} (true for {fired} of {} events)", traced.name, coverage.events);
-            let mut at = 0;
-            traced.tree.walk(0, &mut |part, depth| {
-                let id = traced.ids.get(at).copied().flatten();
-                at += 1;
-                let verdict = coverage.verdict(id);
-                *totals.entry(verdict).or_default() += 1;
-                let _ = writeln!(text, "  {verdict:12} {}{}", "  ".repeat(depth), label(part));
-            });
+        let (mut all, mut both) = (0usize, 0usize);
+        for (name, coverage) in &self.rules {
+            let _ = writeln!(text, "\n{name}");
+            for part in coverage.parts() {
+                all += 1;
+                both += usize::from(part.times_true > 0 && part.times_false > 0);
+                let _ = writeln!(text, "  {:12} {}{}", verdict(part), "  ".repeat(part.depth), label(&part.part));
+            }
         }
-        let all: usize = totals.values().sum();
-        let both = totals.get(BOTH).copied().unwrap_or(0);
-        let _ = writeln!(text, "\n{both} of {all} parts of conditions were seen both true and false");
+        let _ = writeln!(text, "\n{both} of {all} parts of conditions were both true and false");
         text
     }
 }
 
-impl Coverage {
-    pub fn add(&mut self, seen: Seen) {
-        self.events += 1;
-        for id in seen.0 {
-            *self.counts.entry(id).or_default() += 1;
-        }
+/// Explains one event.
+pub fn why(rules: &RuleSet, rule: &Rule, matched: bool, (context, arena): (&Context<'_>, &Bump)) -> Why {
+    let name = context.event.kind.info().map_or("?", |info| info.name);
+    let verdict = if matched { "matches" } else { "does not match" };
+    let mut text = format!("rule \"{}\" {verdict} event {} ({name})\n", rule.name, context.num);
+    if !rule.runs_on(context.event.kind) {
+        let _ = writeln!(text, "it is not tried on {name} events at all; had it been:");
     }
-
-    fn count(&self, id: RuleId) -> u64 {
-        self.counts.get(&id).copied().unwrap_or(0)
+    if let Some(trace) = rules.explain(rule.id, context, arena) {
+        text.push_str(&trace.text());
     }
+    Why { matched, text }
+}
 
-    fn verdict(&self, id: Option<RuleId>) -> &'static str {
-        match id.map(|id| self.count(id)) {
-            None => "not traced",
-            Some(0) => "never true",
-            Some(count) if count == self.events => "never false",
-            Some(_) => BOTH,
-        }
+fn verdict(part: &PartCount) -> &'static str {
+    match (part.times_true, part.times_false) {
+        (0, 0) => "never tried",
+        (0, _) => "never true",
+        (_, 0) => "never false",
+        _ => "both",
     }
 }
 
 fn label(part: &Part) -> &str {
-    match part.kind {
-        Kind::And => "all of",
-        Kind::Or => "any of",
-        Kind::Not => "none of",
-        Kind::Check => &part.text,
+    match part {
+        Part::And => "and",
+        Part::Or => "or",
+        Part::Not => "not",
+        Part::Macro(name) => name,
+        Part::Check(text) => text,
     }
 }
-
-/// A rules file with one rule per part.
-fn part_rules(at: usize, rule: &Rule, tree: &Part) -> String {
-    let mut list = Vec::new();
-    tree.walk(0, &mut |part, _| {
-        list.push(serde_json::json!({
-            "rule": format!("{PREFIX}{at}:{}", list.len()),
-            "condition": part.text,
-            "output": "part",
-            "desc": "part",
-            "priority": "DEBUG",
-            "source": rule.source,
-            "warn_evttypes": false,
-            "skip-if-unknown-filter": true,
-        }));
-    });
-    // JSON is YAML.
-    serde_json::Value::Array(list).to_string()
-}
-
-fn ids(at: usize, tree: &Part, rules: &RuleSet) -> Vec<Option<RuleId>> {
-    let mut ids = Vec::new();
-    tree.walk(0, &mut |_, _| {
-        let id = rules.by_name(&format!("{PREFIX}{at}:{}", ids.len())).map(|rule| rule.id);
-        ids.push(id);
-    });
-    ids
-}
-
-const PREFIX: &str = "hawkbell part ";
-const BOTH: &str = "both";
