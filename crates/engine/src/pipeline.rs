@@ -7,7 +7,7 @@ use crate::counters::{Counter, Counters};
 use crate::fields::Surroundings;
 use crate::parse::{After, FdUse, RecentExits, Row, Step, ThreadUse, rows};
 use crate::proc_source::ProcSource;
-use crate::state::{Limits, State, Thread};
+use crate::state::{Limits, State, Thread, ThreadFlags};
 use event::snapshot::Snapshot;
 use event::{Event, Kind};
 
@@ -223,7 +223,9 @@ impl Engine {
         let Some(thread) = self.state.thread_mut(tid) else { return };
         thread.lastevent_fd = fd;
         if fd >= 0 {
-            let known = self.state.fds_by_tid(tid).is_some_and(|fds| fds.lookup(fd).is_some());
+            let own = !thread.flags.has(ThreadFlags::CLONE_FILES);
+            let fds = if own { Some(&thread.fds) } else { self.state.fds_by_tid(tid) };
+            let known = fds.is_some_and(|fds| fds.lookup(fd).is_some());
             self.state.counters.bump(if known { Counter::NoncachedFdLookups } else { Counter::FailedFdLookups });
         }
     }
@@ -234,11 +236,20 @@ fn associate(state: &mut State, event: &Event<'_>, row: Row, step: &mut Step<'_>
     if row.thread == ThreadUse::Nobody {
         return;
     }
-    if row.thread == ThreadUse::Any && state.thread(event.tid).is_none() {
-        state.find_or_invent(event.tid, step);
-    }
     state.counters.bump(Counter::NoncachedThreadLookups);
-    let Some(thread) = state.thread_mut(event.tid) else { return };
+    let mut counter = state.thread_mut(event.tid).map(|thread| note(thread, event, row, step));
+    if counter.is_none() && row.thread == ThreadUse::Any {
+        state.find_or_invent(event.tid, step);
+        counter = state.thread_mut(event.tid).map(|thread| note(thread, event, row, step));
+    }
+    if let Some(counter) = counter.flatten() {
+        state.counters.bump(counter);
+    }
+}
+
+/// What the event means for its thread, whatever its kind.
+#[inline]
+fn note(thread: &mut Thread, event: &Event<'_>, row: Row, step: &mut Step<'_>) -> Option<Counter> {
     step.tid = Some(event.tid);
     thread.lastaccess_ts = event.ts;
     step.fd = match row.fd {
@@ -246,10 +257,7 @@ fn associate(state: &mut State, event: &Event<'_>, row: Row, step: &mut Step<'_>
         FdUse::Unknown => Some(NO_FD),
         FdUse::Param(at) => event.i64(usize::from(at)).or(Some(NO_FD)),
     };
-    let counter = if row.is_enter { keep_enter(thread, event) } else { match_enter(thread, event, step) };
-    if let Some(counter) = counter {
-        state.counters.bump(counter);
-    }
+    if row.is_enter { keep_enter(thread, event) } else { match_enter(thread, event, step) }
 }
 
 /// The number of a descriptor that there is none of.
