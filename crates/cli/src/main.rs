@@ -8,7 +8,9 @@ mod completions;
 mod dispatch;
 mod exit;
 mod kernel;
+mod rules;
 mod tools;
+mod watch;
 
 use std::process::ExitCode;
 

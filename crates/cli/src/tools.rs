@@ -55,6 +55,13 @@ pub static TOOLS: &[Tool] = &[
         known_as: KnownAs::Program("kfeatures"),
         ..own("kfeatures", crate::kernel::command, crate::kernel::run_kfeatures)
     },
+    Tool {
+        known_as: KnownAs::Program("falco"),
+        usage_exit: 1,
+        ..own("watch", crate::watch::command, crate::watch::run)
+    },
+    own("rules", crate::rules::command, crate::rules::run),
+    own("replay", crate::watch::replay_command, crate::watch::run_replay),
     Tool { hidden: true, ..own("completions", crate::completions::command, crate::completions::run) },
     Tool { hidden: true, ..own("man", crate::completions::man_command, crate::completions::run_man) },
 ];
