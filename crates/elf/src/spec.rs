@@ -42,6 +42,8 @@ pub struct Program {
     pub lines: Vec<Line>,
     /// Highest `-mcpu` level among its instructions.
     pub isa_level: u8,
+    /// A member of a struct_ops variable.
+    pub in_struct_ops: bool,
     /// Has a jump backwards (a loop the verifier must bound).
     pub loops: bool,
 }
@@ -203,6 +205,7 @@ impl<'a> Linker<'a> {
             accesses: Vec::new(),
             lines: self.lines(f),
             isa_level: 1,
+            in_struct_ops: self.is_struct_ops_member(f.symbol.name),
             loops: false,
         };
         for (function, body) in reached.iter().filter_map(|i| Some((self.functions.get(*i)?, bodies.get(*i)?))) {
@@ -291,6 +294,12 @@ impl<'a> Linker<'a> {
 
     fn section_name(&self, index: usize) -> &'a str {
         self.image.sections.get(index).map_or("", |s| s.name)
+    }
+
+    fn is_struct_ops_member(&self, name: &str) -> bool {
+        let tables = self.image.sections.iter().enumerate().filter(|(_, s)| s.name.trim_start_matches('?').starts_with(".struct_ops"));
+        let mut used = tables.flat_map(|(index, _)| self.image.relocations(index)).filter_map(|r| self.image.symbol(r.symbol));
+        used.any(|symbol| symbol.name == name)
     }
 
     fn accesses(&self, f: &Function<'_>) -> Vec<Access> {

@@ -102,7 +102,11 @@ fn namespaces(machine: &Machine) -> BTreeMap<String, String> {
     kinds.into_iter().map(|(kind, inode)| (kind.to_owned(), word(kind, inode).to_owned())).collect()
 }
 
+/// A mark file alone proves nothing: images keep it when they become virtual machines.
 fn container(machine: &Machine) -> Option<String> {
+    if !namespaces(machine).values().any(|word| word == "child") {
+        return None;
+    }
     let marks = [("/.dockerenv", "docker"), ("/run/.containerenv", "podman"), ("/run/systemd/container", "systemd-nspawn")];
     let marked = marks.iter().find(|(path, _)| machine.root.exists(path)).map(|(_, name)| (*name).to_owned());
     let kubernetes = machine.root.exists("/var/run/secrets/kubernetes.io").then(|| "kubernetes".to_owned());

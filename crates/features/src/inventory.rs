@@ -178,7 +178,9 @@ pub fn known(machine: &Machine) -> Known {
             Kind::Typedef => note(&btf, ty.name_off, "btf_trace_", &mut known.tracepoints),
             Kind::Struct => {
                 note(&btf, ty.name_off, "bpf_iter__", &mut known.iterators);
-                note(&btf, ty.name_off, "bpf_struct_ops_", &mut known.struct_ops);
+                if is_struct_ops_value(&btf, &ty) {
+                    note(&btf, ty.name_off, "bpf_struct_ops_", &mut known.struct_ops);
+                }
             }
             Kind::DeclTag if btf.begins(ty.name_off, "bpf_kfunc\0") => {
                 known.kfuncs.insert(btf.name_of(ty.target()).to_owned());
@@ -188,6 +190,12 @@ pub fn known(machine: &Machine) -> Known {
         }
     }
     known
+}
+
+/// `struct bpf_struct_ops_X` that wraps `struct X` behind a common head.
+fn is_struct_ops_value(btf: &Btf<'_>, ty: &elf::btf::Type<'_>) -> bool {
+    let wrapped = || ty.member(1).map(|member| btf.name_of(member.type_id));
+    btf.begins(ty.name_off, "bpf_struct_ops_") && ty.vlen == 2 && btf.name(ty).strip_prefix("bpf_struct_ops_") == wrapped()
 }
 
 fn note(btf: &Btf<'_>, name: u32, prefix: &str, into: &mut BTreeSet<String>) {

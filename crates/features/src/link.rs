@@ -144,7 +144,6 @@ pub const KINDS: &[Kind] = &[
     row("iter", "5.8", "CONFIG_BPF_EVENTS", "tracing/iter", (28, Target::NoFile, &[EBADF, errno::EINVAL])),
     row("tcx", "6.6", "CONFIG_NET_XGRESS", "sched_cls", (46, Target::NoInterface, &[ENODEV])),
     row("netkit", "6.7", "CONFIG_NETKIT", "sched_cls", (54, Target::NoInterface, &[ENODEV])),
-    row("xdp", "5.9", "CONFIG_NET", "xdp", (37, Target::NoInterface, &[ENODEV])),
     row("cgroup", "5.7", "CONFIG_CGROUP_BPF", "cgroup_skb", (0, Target::NoFile, &[EBADF])),
     row("netns", "5.8", "CONFIG_NET", "sk_lookup", (36, Target::NoFile, &[EBADF, errno::EINVAL])),
     row("netfilter", "6.4", "CONFIG_NETFILTER_BPF_LINK", "netfilter", (45, Target::BadFamily, &[EAFNOSUPPORT, errno::EINVAL])),

@@ -319,10 +319,22 @@ fn findings(spec: &Spec<'_>) -> Vec<Finding> {
         found.push(Finding::new(Severity::Error, "section-name", format!("program `{}`", program.name), reason)
             .help(format!("rename the section to SEC(\"{}\")", program.purpose.pattern.trim_end_matches('+'))));
     }
-    for program in spec.programs.iter().filter(|p| p.purpose.program_type == 28) {
-        found.push(Finding::new(Severity::Warning, "needs-target", format!("program `{}`", program.name), "replaces a function of another program, which must be given at load"));
+    for program in &spec.programs {
+        found.extend(unfit(program));
     }
     found
+}
+
+/// Programs that no loader loads as they are.
+fn unfit(program: &Program) -> Option<Finding> {
+    let subject = format!("program `{}`", program.name);
+    match program.purpose.program_type {
+        28 => Some(Finding::new(Severity::Error, "needs-target", subject, "replaces a function of another program, and the object does not say which")
+            .help("give the target program at load (bpf_program__set_attach_target)")),
+        27 if !program.in_struct_ops => Some(Finding::new(Severity::Error, "unused", subject, "is a struct_ops program that no struct_ops variable uses")
+            .help("put it into a variable in SEC(\".struct_ops\") or SEC(\".struct_ops.link\")")),
+        _ => None,
+    }
 }
 
 fn verdict(rows: &[Row], accesses: &[AccessRow], findings: &[Finding]) -> Verdict {

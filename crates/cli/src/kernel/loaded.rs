@@ -27,6 +27,9 @@ pub struct Refusal {
 pub fn load(path: &Path, bytes: &[u8]) -> Loaded {
     let name = path.file_stem().map_or_else(|| "object".into(), |stem| stem.to_string_lossy().into_owned());
     match load::Loader::new(&name, bytes).load_what_loads() {
+        Ok((object, _)) if object.programs().is_empty() && object.maps().is_ok_and(|maps| maps.is_empty()) => {
+            Loaded { ok: false, refused: Vec::new(), error: Some("the object has nothing to load".into()) }
+        }
         Ok((_object, refused)) => {
             let refused: Vec<Refusal> = refused.iter().map(refusal).collect();
             Loaded { ok: refused.is_empty(), refused, error: None }
