@@ -195,7 +195,7 @@ fn has_path(local: &Btf<'_>, kernel: &Btf<'_>, root: u32, path: &[Step]) -> bool
     for step in path {
         let Some((_, ty)) = kernel.skip_modifiers(at) else { return false };
         let next = match step {
-            Step::Field(name, local_type) => find_field(kernel, &ty, name, 0).filter(|m| alike(local, kernel, *local_type, m.type_id)).map(|m| m.type_id),
+            Step::Field(name, local_type) => find_field(kernel, &ty, name, &mut { MOST_MEMBERS }).filter(|m| alike(local, kernel, *local_type, m.type_id)).map(|m| m.type_id),
             Step::Index(index) => ty.array().filter(|(_, count)| *count == 0 || index < count).map(|(element, _)| element),
             Step::Enumerator(_) => None,
         };
@@ -207,19 +207,18 @@ fn has_path(local: &Btf<'_>, kernel: &Btf<'_>, root: u32, path: &[Step]) -> bool
     true
 }
 
-/// A member by name, looking into anonymous structs and unions.
-fn find_field(btf: &Btf<'_>, ty: &Type<'_>, name: &str, depth: usize) -> Option<Member> {
-    if depth > MAX_DEPTH {
-        return None;
-    }
+/// A member by name, looking into anonymous structs and unions until the budget of members is used up.
+fn find_field(btf: &Btf<'_>, ty: &Type<'_>, name: &str, budget: &mut usize) -> Option<Member> {
     for member in ty.members() {
+        *budget = budget.checked_sub(1)?;
         let own = btf.text(member.name_off);
         if own == name {
             return Some(member);
         }
         if own.is_empty() {
             let inner = btf.skip_modifiers(member.type_id).filter(|(_, ty)| ty.kind.is_composite());
-            if let Some(found) = inner.and_then(|(_, ty)| find_field(btf, &ty, name, depth + 1)) {
+            // An anonymous struct lies before its user in every sound BTF, so this cannot turn in circles for long.
+            if let Some(found) = inner.filter(|_| *budget > 0).and_then(|(_, ty)| find_field(btf, &ty, name, budget)) {
                 return Some(found);
             }
         }
@@ -254,6 +253,8 @@ fn is_root(kind: Kind) -> bool {
 /// `BPF_CORE_SPEC_MAX_LEN` of libbpf.
 const MAX_STEPS: usize = 64;
 const MAX_DEPTH: usize = 32;
+/// The largest kernel structs have a few hundred members; a circle of anonymous members ends here.
+const MOST_MEMBERS: usize = 2_000;
 
 #[cfg(test)]
 mod tests {

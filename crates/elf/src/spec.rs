@@ -149,8 +149,10 @@ struct Function<'a> {
 /// Resolves calls between functions.
 struct Linker<'a> {
     image: &'a Image<'a>,
-    btf: Option<&'a Btf<'a>>,
-    ext: &'a Ext,
+    /// By code section, ordered by offset.
+    accesses: BTreeMap<&'a str, Vec<Access>>,
+    lines: BTreeMap<&'a str, Vec<Line>>,
+    struct_ops_members: BTreeSet<&'a str>,
     functions: Vec<Function<'a>>,
     relocations: BTreeMap<usize, BTreeMap<u64, Relocation>>,
 }
@@ -167,13 +169,24 @@ struct Body {
 }
 
 impl<'a> Linker<'a> {
-    fn new(image: &'a Image<'a>, btf: Option<&'a Btf<'a>>, ext: &'a Ext) -> Self {
+    fn new(image: &'a Image<'a>, btf: Option<&'a Btf<'a>>, ext: &Ext) -> Self {
         let code = image.sections.iter().enumerate().filter(|(_, s)| s.is_code());
         let relocations = code.map(|(i, _)| (i, image.relocations(i).map(|r| (r.offset, r)).collect())).collect();
-        Linker { image, btf, ext, functions: functions(image), relocations }
+        let text = |offset: u32| btf.map_or("", |btf| btf.text(offset));
+        Linker {
+            image,
+            accesses: by_section(&ext.accesses, text, |access| access.offset),
+            lines: by_section(&ext.lines, text, |line| line.offset),
+            struct_ops_members: struct_ops_members(image),
+            functions: functions(image),
+            relocations,
+        }
     }
 
     fn programs(&self) -> Result<Vec<Program>, Error> {
+        if self.functions.len() > MOST_FUNCTIONS {
+            return Err(Error::section("code", format!("{} functions are more than {MOST_FUNCTIONS}", self.functions.len())));
+        }
         let bodies: Vec<Body> = self.functions.iter().map(|f| self.body(f)).collect::<Result<_, _>>()?;
         self.code_without_symbols()?;
         let roots = self.functions.iter().enumerate().filter(|(_, f)| self.section_name(f.section) != ".text");
@@ -203,9 +216,9 @@ impl<'a> Linker<'a> {
             helpers: BTreeSet::new(),
             externs: BTreeSet::new(),
             accesses: Vec::new(),
-            lines: self.lines(f),
+            lines: self.lines(f).to_vec(),
             isa_level: 1,
-            in_struct_ops: self.is_struct_ops_member(f.symbol.name),
+            in_struct_ops: self.struct_ops_members.contains(f.symbol.name),
             loops: false,
         };
         for (function, body) in reached.iter().filter_map(|i| Some((self.functions.get(*i)?, bodies.get(*i)?))) {
@@ -268,7 +281,8 @@ impl<'a> Linker<'a> {
         let target = self.image.sections.get(symbol.section as usize);
         let name = target.map_or("", |s| s.name);
         if target.is_some_and(crate::image::Section::is_code) {
-            let offset = symbol.value as i64 + if symbol.kind == STT_SECTION { i64::from(op.imm) } else { 0 };
+            let inside = if symbol.kind == STT_SECTION { i64::from(op.imm) } else { 0 };
+            let offset = symbol.value.cast_signed().wrapping_add(inside);
             body.callees.extend(self.function_at(symbol.section as usize, offset));
         } else if is_map_section(name) && symbol.binding == STB_LOCAL {
             let reason = format!("offset {at}: possible erroneous static qualifier on map definition");
@@ -281,7 +295,7 @@ impl<'a> Linker<'a> {
         let jump = (i64::from(op.imm) + 1) * INSN_BYTES as i64;
         match symbol {
             Some(s) if s.kind == STT_SECTION => self.function_at(s.section as usize, jump),
-            Some(s) => self.function_at(s.section as usize, s.value as i64),
+            Some(s) => self.function_at(s.section as usize, s.value.cast_signed()),
             None => self.function_at(f.section, at as i64 + jump),
         }
     }
@@ -296,27 +310,39 @@ impl<'a> Linker<'a> {
         self.image.sections.get(index).map_or("", |s| s.name)
     }
 
-    fn is_struct_ops_member(&self, name: &str) -> bool {
-        let tables = self.image.sections.iter().enumerate().filter(|(_, s)| s.name.trim_start_matches('?').starts_with(".struct_ops"));
-        let mut used = tables.flat_map(|(index, _)| self.image.relocations(index)).filter_map(|r| self.image.symbol(r.symbol));
-        used.any(|symbol| symbol.name == name)
+    fn accesses(&self, f: &Function<'_>) -> &[Access] {
+        within(self.accesses.get(self.section_name(f.section)), f, |access| access.offset)
     }
 
-    fn accesses(&self, f: &Function<'_>) -> Vec<Access> {
-        let mine = |(_, a): &&(u32, Access)| (f.start..f.end).contains(&(a.offset as usize));
-        let section = self.section_name(f.section);
-        self.ext.accesses.iter().filter(|(s, _)| self.text(*s) == section).filter(mine).map(|(_, a)| *a).collect()
+    fn lines(&self, f: &Function<'_>) -> &[Line] {
+        within(self.lines.get(self.section_name(f.section)), f, |line| line.offset)
     }
+}
 
-    fn lines(&self, f: &Function<'_>) -> Vec<Line> {
-        let mine = |(_, l): &&(u32, Line)| (f.start..f.end).contains(&(l.offset as usize));
-        let section = self.section_name(f.section);
-        self.ext.lines.iter().filter(|(s, _)| self.text(*s) == section).filter(mine).map(|(_, l)| *l).collect()
+fn by_section<'a, T: Copy>(rows: &[(u32, T)], text: impl Fn(u32) -> &'a str, offset: impl Fn(&T) -> u32) -> BTreeMap<&'a str, Vec<T>> {
+    let mut all: BTreeMap<&str, Vec<T>> = BTreeMap::new();
+    let mut last = (None, "");
+    for (section, row) in rows {
+        if last.0 != Some(*section) {
+            last = (Some(*section), text(*section));
+        }
+        all.entry(last.1).or_default().push(*row);
     }
+    all.values_mut().for_each(|rows| rows.sort_by_key(&offset));
+    all
+}
 
-    fn text(&self, offset: u32) -> &'a str {
-        self.btf.map_or("", |btf| btf.text(offset))
-    }
+/// The rows whose offset lies in a function.
+fn within<'t, T>(rows: Option<&'t Vec<T>>, f: &Function<'_>, offset: impl Fn(&T) -> u32) -> &'t [T] {
+    let rows = rows.map_or(&[][..], Vec::as_slice);
+    let (start, end) = (rows.partition_point(|r| (offset(r) as usize) < f.start), rows.partition_point(|r| (offset(r) as usize) < f.end));
+    rows.get(start..end).unwrap_or(&[])
+}
+
+fn struct_ops_members<'a>(image: &'a Image<'a>) -> BTreeSet<&'a str> {
+    let tables = image.sections.iter().enumerate().filter(|(_, s)| s.name.trim_start_matches('?').starts_with(".struct_ops"));
+    let used = tables.flat_map(|(index, _)| image.relocations(index)).filter_map(|r| image.symbol(r.symbol));
+    used.map(|symbol| symbol.name).collect()
 }
 
 fn functions<'a>(image: &'a Image<'a>) -> Vec<Function<'a>> {
@@ -364,10 +390,9 @@ fn data_maps(image: &Image<'_>) -> Vec<Map> {
         .flat_map(|(i, _)| image.relocations(i))
         .filter_map(|r| image.symbol(r.symbol).map(|s| u32::from(s.section)))
         .collect();
-    let used = |index: usize| {
-        let holds = |s: &Symbol<'_>| s.section as usize == index && s.kind <= 1 && !s.name.is_empty();
-        referred.iter().any(|r| *r as usize == index) || image.symbols.iter().any(holds)
-    };
+    let holding = image.symbols.iter().filter(|s| s.kind <= 1 && !s.name.is_empty()).map(|s| u32::from(s.section));
+    let used: BTreeSet<u32> = holding.chain(referred).collect();
+    let used = |index: usize| u32::try_from(index).is_ok_and(|index| used.contains(&index));
     let sections = image.sections.iter().enumerate().filter(|(i, s)| is_data_section(s.name) && used(*i));
     let map = |name: &str, size: u64| Map {
         name: name.to_owned(),
@@ -391,6 +416,7 @@ fn is_map_section(name: &str) -> bool {
 
 fn externs(image: &Image<'_>, btf: Option<&Btf<'_>>) -> Vec<Extern> {
     let Some(btf) = btf else { return Vec::new() };
+    let weak: BTreeSet<&str> = image.symbols.iter().filter(|s| s.binding == STB_WEAK).map(|s| s.name).collect();
     let mut found = BTreeSet::new();
     for section in btf.ids().filter_map(|id| btf.get(id)).filter(|ty| ty.kind == Kind::Datasec) {
         let name = btf.name(&section);
@@ -400,9 +426,8 @@ fn externs(image: &Image<'_>, btf: Option<&Btf<'_>>) -> Vec<Extern> {
         for placed in section.placed() {
             let Some(ty) = btf.get(placed.type_id) else { continue };
             let text = btf.name(&ty);
-            let weak = image.symbols.iter().any(|s| s.name == text && s.binding == STB_WEAK);
             let kind = extern_kind(btf, name, ty.kind, ty.target());
-            found.insert(Extern { name: text.to_owned(), kind, weak, type_id: placed.type_id });
+            found.insert(Extern { name: text.to_owned(), kind, weak: weak.contains(text), type_id: placed.type_id });
         }
     }
     found.into_iter().collect()
@@ -431,6 +456,8 @@ fn struct_ops(btf: Option<&Btf<'_>>) -> Vec<(String, String)> {
     named.collect()
 }
 
+/// Real objects stay below a few thousand.
+const MOST_FUNCTIONS: usize = 20_000;
 const STT_NOTYPE: u8 = 0;
 const STT_FUNC: u8 = 2;
 const STT_SECTION: u8 = 3;

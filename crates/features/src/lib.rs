@@ -19,6 +19,7 @@ pub mod map;
 pub mod mount;
 pub mod object;
 pub mod program;
+pub mod reference;
 pub mod requirement;
 pub mod sysctl;
 

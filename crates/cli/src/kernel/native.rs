@@ -143,7 +143,12 @@ fn elf_requirements(bytes: &[u8]) -> Result<Vec<Requirement>, String> {
 }
 
 fn read_object(path: &Path) -> Result<Vec<u8>, String> {
-    std::fs::read(path).map_err(|error| format!("object `{}`: {}", path.display(), words(&error)))
+    let said = |error: std::io::Error| format!("object `{}`: {}", path.display(), words(&error));
+    let bytes = std::fs::metadata(path).map_err(said)?.len();
+    if bytes > MOST_OBJECT_BYTES {
+        return Err(format!("object `{}`: {bytes} bytes are more than any BPF object has (limit {MOST_OBJECT_BYTES})", path.display()));
+    }
+    std::fs::read(path).map_err(said)
 }
 
 fn object(machine: &Machine, path: &Path, load: bool) -> Result<formats::Object, String> {
@@ -284,3 +289,4 @@ pub fn words(error: &std::io::Error) -> String {
 
 const GROUPS: &[(&str, &str)] =
     &[("features", ""), ("program types", "program:"), ("map types", "map:"), ("attach kinds", "attach:"), ("abilities", "ability:")];
+const MOST_OBJECT_BYTES: u64 = 64 << 20;
