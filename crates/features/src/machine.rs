@@ -143,7 +143,7 @@ impl Machine {
                     .fix(format!("run outside the container or without unshare, in the host's {kind} namespace")),
                 None => Answer::unknown(Cause::Unreadable, format!("{path} has an unexpected form")),
             },
-            Err(error) => Answer::unknown(Cause::Unreadable, format!("{path}: {}", sys::errno::of(&error))).fix("mount procfs at /proc"),
+            Err(error) => Answer::unknown(Cause::Unreadable, format!("{path}: {}", sys::errno::of(&error))).fix("mount procfs: mount -t proc proc /proc"),
         }
     }
 
