@@ -51,9 +51,8 @@ impl Machine {
         };
         match kind.shape {
             "kprobe" => return crate::feature::kprobe_events(self),
-            _ if kind.target == Target::NoInterface && !self.is_at_least("5.7") => {
-                return Answer::no(Cause::TooOld, "BPF links came with Linux 5.7");
-            }
+            // Where EINVAL is the proof, older kernels say EINVAL too, because they do not know the kind at all.
+            _ if kind.proof.contains(&errno::EINVAL) && !self.is_at_least(kind.since) => return absent(self, kind),
             _ => {}
         }
         let Some(shape) = program::shape(kind.shape) else {
