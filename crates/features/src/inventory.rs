@@ -72,9 +72,17 @@ impl Snapshot {
 
     fn helpers(&mut self, machine: &Machine) {
         let props = Props::new();
+        let mut classifier = Vec::new();
         for program_type in 1..=uapi::PROGRAM_TYPES.len() as u32 {
-            let helpers = machine.helpers(program_type, &props);
-            let named = helpers.answers.into_iter().zip(1u32..);
+            // `include/linux/bpf_types.h` gives actions the very table of classifiers (`tc_cls_act`).
+            let answers = match program_type {
+                SCHED_ACT if machine.program_type(SCHED_ACT).is_supported() => classifier.clone(),
+                _ => machine.helpers(program_type, &props).answers,
+            };
+            if program_type == SCHED_CLS {
+                classifier.clone_from(&answers);
+            }
+            let named = answers.into_iter().zip(1u32..);
             self.answers.extend(named.map(|(answer, helper)| (Requirement::Helper { program_type, helper }.to_string(), answer)));
         }
     }
@@ -221,5 +229,7 @@ fn enumerators(btf: &Btf<'_>, ty: &elf::btf::Type<'_>, known: &mut Known) {
     list.extend(names.filter_map(|name| name.strip_prefix(prefix)).map(str::to_lowercase).filter(|name| name != "unspec"));
 }
 
+const SCHED_CLS: u32 = 3;
+const SCHED_ACT: u32 = 4;
 /// Version of the saved form; raised when a reader of the old form would misread it.
 pub const FORMAT: u32 = 1;

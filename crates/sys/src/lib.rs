@@ -7,6 +7,7 @@
 pub mod bpf;
 pub mod errno;
 pub mod lsm;
+pub mod mapping;
 pub mod perf;
 pub mod ring;
 pub mod seccomp;
