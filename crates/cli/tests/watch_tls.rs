@@ -38,7 +38,11 @@ fn an_unknown_ca_is_refused_unless_told_otherwise() {
     let wrong = format!("http_output.ca_cert={}", Pki::make(other.path()).ca.display());
     let server = HttpsServer::start(&pki, false);
     let (_, err, _) = run(&mut replay(dir.path(), 1, &["http_output.enabled=true", &server.option(), &wrong]));
-    assert!(err.contains("output \"http\": 0 alerts delivered, 1 undeliverable") && err.contains("invalid peer certificate"), "{err}");
+    assert!(
+        err.contains("output \"http\": 0 alerts delivered, 1 undeliverable")
+            && err.contains("invalid peer certificate"),
+        "{err}"
+    );
     let server = HttpsServer::start(&pki, false);
     let options = ["http_output.enabled=true", &server.option(), &wrong, "http_output.insecure=true"];
     run(&mut replay(dir.path(), 1, &options));
@@ -52,7 +56,10 @@ fn mutual_tls_presents_the_client_certificate() {
     let ca = format!("http_output.ca_cert={}", pki.ca.display());
     let server = HttpsServer::start(&pki, true);
     let mtls = [
-        "http_output.enabled=true".to_owned(), server.option(), ca.clone(), "http_output.mtls=true".into(),
+        "http_output.enabled=true".to_owned(),
+        server.option(),
+        ca.clone(),
+        "http_output.mtls=true".into(),
         format!("http_output.client_cert={}", pki.client_cert.display()),
         format!("http_output.client_key={}", pki.client_key.display()),
     ];
@@ -69,11 +76,18 @@ fn certificate_files_that_do_not_work_are_named_at_the_start() {
     let pki = Pki::make(dir.path());
     let key = pki.client_key.display();
     for (options, want) in [
-        (vec!["http_output.ca_cert=/no/ca.pem".to_owned()], "certificate `/no/ca.pem`: No such file or directory".to_owned()),
+        (
+            vec!["http_output.ca_cert=/no/ca.pem".to_owned()],
+            "certificate `/no/ca.pem`: No such file or directory".to_owned(),
+        ),
         (vec![format!("http_output.ca_cert={key}")], format!("certificate `{key}`: no PEM certificate in it")),
         (
-            vec![format!("http_output.ca_cert={}", pki.ca.display()), "http_output.mtls=true".into(),
-                 format!("http_output.client_cert={}", pki.client_cert.display()), "http_output.client_key=/no/key".into()],
+            vec![
+                format!("http_output.ca_cert={}", pki.ca.display()),
+                "http_output.mtls=true".into(),
+                format!("http_output.client_cert={}", pki.client_cert.display()),
+                "http_output.client_key=/no/key".into(),
+            ],
             "private key `/no/key`: No such file or directory".to_owned(),
         ),
     ] {
@@ -118,7 +132,8 @@ impl Pki {
         let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&pem).flatten().collect();
         let key = PrivateKeyDer::from_pem_slice(&pem).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions().unwrap();
+        let builder =
+            ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions().unwrap();
         let builder = if wants_client {
             let mut roots = RootCertStore::empty();
             roots.add(CertificateDer::from_pem_slice(&std::fs::read(&self.ca).unwrap()).unwrap()).unwrap();

@@ -79,7 +79,7 @@ impl<'a> Live<'a> {
         log: &'a Log,
         (sensor, outputs): (&Sensor, Outputs),
     ) -> Result<Self, RunError> {
-        let snapshot = processes::snapshot(sensor, prepared.config.sensor.disable_iterators, log);
+        let snapshot = processes::snapshot(sensor.boot_ns());
         let recorder = options.record.as_deref().map(|path| Recorder::create(path, &snapshot)).transpose();
         let recorder = recorder.map_err(RunError::Record)?;
         let triggered = Triggered::new(prepared.config.capture.clone(), &snapshot);
@@ -88,7 +88,7 @@ impl<'a> Live<'a> {
         engine_options.hostname.get_or_insert_with(|| prepared.hostname.clone());
         let mut engine = Engine::new(engine_options);
         engine.seed(snapshot);
-        engine.set_proc_source(Box::new(processes::Lookup::default()));
+        engine.set_proc_source(Box::new(processes::Lookup::new(sensor.boot_ns())));
         let metrics = Collector::start(&prepared.config, Facts::of(&prepared), log)?;
         Ok(Live {
             recorder,

@@ -71,6 +71,11 @@ pub fn prepare(options: &Options, config: Config, log: &Log) -> Result<Prepared,
     let texts = rule_texts(options, &config)?;
     let hostname = hostname(log)?;
     let (setup, _) = setup(&config);
+    if options.replay.is_none() {
+        let enabled = enabled_sources(options, &setup.sources).map_err(PrepareError::Source)?;
+        log.info(&format!("Loaded event sources: {}", setup.sources.join(", ")));
+        log.info(&format!("Enabled event sources: {}", enabled.join(", ")));
+    }
     let mut loader = Loader::new(setup);
     let failure = load(&mut loader, &texts, log);
     loader.check_providers().map_err(PrepareError::Provider)?;
@@ -125,6 +130,23 @@ fn rule_texts(options: &Options, config: &Config) -> Result<RuleTexts, PrepareEr
         return Ok(rule_files::shipped());
     }
     Ok(rule_files::read(paths)?)
+}
+
+/// The sources that `--enable-source` and `--disable-source` leave.
+fn enabled_sources<'s>(options: &Options, known: &'s [String]) -> Result<Vec<&'s str>, String> {
+    let (enable, disable) = (&options.enable_sources, &options.disable_sources);
+    if !enable.is_empty() && !disable.is_empty() {
+        return Err("You can not mix --enable-source and --disable-source".into());
+    }
+    for (verb, names) in [("enabling", enable), ("disabling", disable)] {
+        if let Some(unknown) = names.iter().find(|name| !known.contains(name)) {
+            return Err(format!("Attempted {verb} an unknown event source: {unknown}"));
+        }
+    }
+    let is_enabled =
+        |source: &&String| if enable.is_empty() { !disable.contains(source) } else { enable.contains(source) };
+    let enabled: Vec<&str> = known.iter().filter(is_enabled).map(String::as_str).collect();
+    if enabled.is_empty() { Err("Must enable at least one event source".into()) } else { Ok(enabled) }
 }
 
 /// Loads files in order; the first that fails ends it with its text.
