@@ -121,6 +121,9 @@ static __always_inline bool is_memfd(struct dentry *dentry)
 	       BPF_CORE_READ(dentry, d_sb, s_magic) == TMPFS_MAGIC && BPF_CORE_READ(dentry, d_parent) == dentry;
 }
 
+/* include/linux/fs.h since 6.13: the top bit of i_ctime_nsec says that somebody looked, not when */
+enum { CTIME_NS = 0x7fffffff };
+
 /* Wall clock times of an inode in ns; where they lie depends on the kernel. */
 static __always_inline __u64 inode_ctime(struct inode *inode)
 {
@@ -128,7 +131,7 @@ static __always_inline __u64 inode_ctime(struct inode *inode)
 	struct inode___hidden *hidden = (void *)inode;
 
 	if (bpf_core_field_exists(inode->i_ctime_sec))
-		return BPF_CORE_READ(inode, i_ctime_sec) * 1000000000ULL + BPF_CORE_READ(inode, i_ctime_nsec);
+		return BPF_CORE_READ(inode, i_ctime_sec) * 1000000000ULL + (BPF_CORE_READ(inode, i_ctime_nsec) & CTIME_NS);
 	if (bpf_core_field_exists(hidden->__i_ctime))
 		return BPF_CORE_READ(hidden, __i_ctime.tv_sec) * 1000000000ULL + BPF_CORE_READ(hidden, __i_ctime.tv_nsec);
 	return BPF_CORE_READ(plain, i_ctime.tv_sec) * 1000000000ULL + BPF_CORE_READ(plain, i_ctime.tv_nsec);
