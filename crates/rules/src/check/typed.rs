@@ -58,7 +58,11 @@ impl<'c> Typing<'c> {
     }
 
     fn all<'e>(&mut self, children: &'e [Expr]) -> Result<Vec<Typed>, (CheckError, Option<&'e Check>)> {
-        children.iter().map(|c| self.compile(c)).collect()
+        let mut typed = Vec::with_capacity(children.len());
+        for child in children {
+            typed.push(self.compile(child)?);
+        }
+        Ok(typed)
     }
 
     fn named<'e>(&mut self, name: &str, body: &'e Arc<Expr>) -> Result<Typed, (CheckError, Option<&'e Check>)> {

@@ -112,7 +112,9 @@ impl Size {
     }
 }
 
-const MAX_EXPANDED_DEPTH: usize = 2 * MAX_CONDITION_DEPTH;
+/// Levels of `and`, `or`, `not` and macros; redundant parentheses are none. Everything downstream recurses this deep at
+/// most, also in unoptimised builds and on threads with small stacks.
+const MAX_EXPANDED_DEPTH: usize = 600;
 const MAX_EXPANDED_NODES: usize = 1 << 18;
 
 #[derive(Clone)]
