@@ -27,7 +27,6 @@ pub mod replay;
 pub mod rule_files;
 mod sd;
 pub mod signals;
-mod state_snapshot;
 pub mod stats;
 pub mod summary;
 pub mod syscalls;

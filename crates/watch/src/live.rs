@@ -82,7 +82,7 @@ impl<'a> Live<'a> {
         let snapshot = processes::snapshot(sensor.boot_ns());
         let recorder = options.record.as_deref().map(|path| Recorder::create(path, &snapshot)).transpose();
         let recorder = recorder.map_err(RunError::Record)?;
-        let triggered = Triggered::new(prepared.config.capture.clone(), &snapshot);
+        let triggered = Triggered::new(prepared.config.capture.clone());
         let mut engine_options = engine_options(&prepared);
         engine_options.limits.own_pid = i64::from(std::process::id());
         engine_options.hostname.get_or_insert_with(|| prepared.hostname.clone());

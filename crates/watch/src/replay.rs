@@ -110,7 +110,7 @@ impl<'a> Run<'a> {
         let setup = Setup { ident: "falco", lossless: true, colour: false };
         let outputs = Outputs::start(&prepared.config, setup, log)?;
         let recorder = options.record.as_deref().map(|path| Recorder::create(path, &snapshot)).transpose();
-        let triggered = Triggered::new(prepared.config.capture.clone(), &snapshot);
+        let triggered = Triggered::new(prepared.config.capture.clone());
         let mut engine = Engine::new(engine_options(prepared));
         engine.seed(snapshot);
         Ok(Run {
