@@ -80,7 +80,7 @@ fn options_beat_files_and_files_beat_defaults() {
     let dir = tempfile::tempdir().unwrap();
     let config = dir.path().join("c.yaml");
     std::fs::write(&config, "stdout_output: {enabled: true}\ntime_format_iso_8601: true\njson_output: ${JSON_WANTED}\nlog_stderr: true\nlog_syslog: false\n").unwrap();
-    let mut with_file = |wanted: &str, options: &[&str]| {
+    let with_file = |wanted: &str, options: &[&str]| {
         run(replay(dir.path(), 1, options).arg("-c").arg(&config).env("JSON_WANTED", wanted)).0
     };
     assert!(with_file("false", &[]).starts_with("2023-11-14T22:13:20.000000000+0000: Warning opened"));
@@ -276,4 +276,17 @@ fn damaged_captures_yield_what_came_before() {
     std::fs::write(&capture, b"no capture at all").unwrap();
     let (_, err, code) = run(hawkbell().arg("replay").arg(&capture));
     assert!(err.contains("not a capture file") && code == Some(1), "{err}");
+}
+
+#[test]
+fn learned_exceptions_silence_what_they_say() {
+    let dir = tempfile::tempdir().unwrap();
+    let (capture, rules) = (capture_with(dir.path(), 4), rules_in(dir.path()));
+    let (proposal, effect, code) = run(hawkbell().args(["rules", "learn"]).arg(&capture).arg("-r").arg(&rules));
+    assert!(proposal.contains("values:\n    - [\"cat\", \"/etc/shadow\"]   # alerts: 4"), "{proposal}{effect}");
+    assert!(effect.contains("       4        4        0  shadow") && code == Some(0), "{effect}");
+    let learned = dir.path().join("learned.yaml");
+    std::fs::write(&learned, proposal).unwrap();
+    let (out, err, _) = run(hawkbell().arg("replay").arg(&capture).arg("-r").arg(&rules).arg("-r").arg(&learned));
+    assert!(out.contains("Events detected: 0"), "{out}{err}");
 }

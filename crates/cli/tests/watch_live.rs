@@ -159,6 +159,42 @@ fn time_limit_pidfile_and_verbose_counts() {
     assert!(err.contains("Could not write pid to pidfile /no/such/dir/pid. Exiting.") && code == Some(255), "{err}");
 }
 
+#[test]
+fn lost_events_raise_the_known_alert() {
+    let options = [
+        "syscall_event_drops.simulate_drops=true",
+        "syscall_event_drops.actions[]=alert",
+        "syscall_event_drops.rate=10",
+    ];
+    let Some(watch) = Watch::start(&options) else { return };
+    watch.wait_for_alert("Debug Falco internal: syscall event drop.");
+    let alert = watch.alerts();
+    let alert = lines_with(&alert, "syscall event drop")[0].to_owned();
+    assert!(alert.contains(" system calls dropped in last second. (ebpf_enabled=\"1\" n_drops=\""), "{alert}");
+    let log = watch.stop("TERM");
+    assert!(log.contains("- event drop detected: ") && !log.contains("detected: 0 occurrences"), "{log}");
+}
+
+#[test]
+fn the_service_manager_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("notify");
+    let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
+    let Some(watch) = Watch::start_in(&[], &[], &[("NOTIFY_SOCKET", &path.display().to_string())]) else { return };
+    let next = || {
+        let mut buffer = [0; 300];
+        let len = socket.recv(&mut buffer).unwrap();
+        String::from_utf8_lossy(&buffer[..len]).into_owned()
+    };
+    assert!(next().starts_with("READY=1\nSTATUS="));
+    watch.signal("HUP");
+    assert!(next().starts_with("RELOADING=1\nMONOTONIC_USEC="));
+    assert!(next().starts_with("READY=1"));
+    watch.stop("TERM");
+    assert_eq!(next(), "STOPPING=1");
+}
+
 /// A running `watch` with one rule about files in its own directory.
 struct Watch {
     child: Child,
@@ -173,6 +209,10 @@ impl Watch {
     }
 
     fn start_with(options: &[&str], flags: &[&str]) -> Option<Watch> {
+        Watch::start_in(options, flags, &[])
+    }
+
+    fn start_in(options: &[&str], flags: &[&str], environment: &[(&str, &str)]) -> Option<Watch> {
         if !may_watch() {
             return None;
         }
@@ -182,6 +222,7 @@ impl Watch {
         fs::write(&rules_path, rules(&dir, "bait", "")).unwrap();
         let file = |name: &str| fs::File::create(dir.join(name)).unwrap();
         let mut command = hawkbell();
+        command.envs(environment.iter().copied());
         command.args(["watch", "-r"]).arg(&rules_path).args(flags).args(["-o", "append_output={}"]);
         for option in options {
             command.args(["-o", option]);

@@ -100,6 +100,50 @@ fn certificate_files_that_do_not_work_are_named_at_the_start() {
     }
 }
 
+#[test]
+fn the_health_server_speaks_tls() {
+    if !common::may_watch() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let pki = Pki::make(dir.path());
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).unwrap().port();
+    let (port_option, certificate) =
+        (format!("webserver.listen_port={port}"), format!("webserver.ssl_certificate={}", pki.server.display()));
+    let mut command = common::hawkbell();
+    command.args(["watch", "-M", "60"]);
+    for option in [
+        "webserver.enabled=true",
+        "webserver.listen_address=127.0.0.1",
+        "webserver.ssl_enabled=true",
+        &port_option,
+        &certificate,
+    ] {
+        command.args(["-o", option]);
+    }
+    let mut child = command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
+    common::wait_for("the health server", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+    let answer = https_get(&pki, port, "/healthz");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(answer.ends_with("{\"status\": \"ok\"}"), "{answer}");
+}
+
+fn https_get(pki: &Pki, port: u16, path: &str) -> String {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(&std::fs::read(&pki.ca).unwrap()).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = builder.with_root_certificates(roots).with_no_client_auth();
+    let connection = rustls::ClientConnection::new(Arc::new(config), "localhost".try_into().unwrap()).unwrap();
+    let mut tls = StreamOwned::new(connection, std::net::TcpStream::connect(("127.0.0.1", port)).unwrap());
+    write!(tls, "GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    let mut text = String::new();
+    // The end of the connection is the end of the answer.
+    let _ = tls.read_to_string(&mut text);
+    text
+}
+
 /// A CA, a server certificate for localhost and a client certificate, as files.
 struct Pki {
     ca: PathBuf,

@@ -9,6 +9,7 @@ use crate::internal::Internal;
 use crate::judge::{Judge, Verdict};
 use crate::log::Log;
 use crate::metrics::{Collector, Facts};
+use crate::names::Resolver;
 use crate::options::Options;
 use crate::outputs::{Outputs, Setup};
 use crate::pidfile::Pidfile;
@@ -63,6 +64,7 @@ struct Live<'a> {
     triggered: Option<Triggered>,
     drops: DropMonitor,
     reloader: Reloader,
+    names: Resolver,
     metrics: Collector,
     empty_polls: u32,
     last_event_ts: u64,
@@ -94,6 +96,7 @@ impl<'a> Live<'a> {
             recorder,
             triggered,
             drops: DropMonitor::new(prepared.config.drops.clone()),
+            names: Resolver::start(prepared.program.host_names()),
             reloader: Reloader::start(Watched::of(&prepared), options, log),
             metrics,
             empty_polls: 0,
@@ -113,6 +116,7 @@ impl<'a> Live<'a> {
             let taken = sensor.poll(|event| self.event(&event));
             self.count_silence(taken);
             if let Some(end) = self.look_around(&mut sensor, signals) {
+                self.stats = sensor.stats().unwrap_or_default();
                 return end;
             }
             sensor.rest(taken);
@@ -168,10 +172,17 @@ impl<'a> Live<'a> {
             self.log.error("no output has a reader any more, stopping");
             return Some(End::Stop);
         }
-        if let Ok(stats) = sensor.stats() {
-            self.stats = stats;
+        if let Some(addresses) = self.names.news() {
+            self.judge.know_addresses(addresses);
         }
-        if self.metrics.is_due() {
+        let wants_metrics = self.metrics.is_due();
+        if wants_metrics || self.drops.is_due(now_ns()) {
+            match sensor.stats() {
+                Ok(stats) => self.stats = stats,
+                Err(error) => self.log.warning(&format!("counters of the sensor: {error}")),
+            }
+        }
+        if wants_metrics {
             self.metrics.collect(&self.judge, &self.stats);
         }
         let is_over = self.max_time.is_some_and(|max| now.duration_since(self.started) >= max);
@@ -240,6 +251,7 @@ impl<'a> Live<'a> {
         self.config = fresh.config;
         self.drops = DropMonitor::new(self.config.drops.clone());
         self.metrics.reloaded(fresh.facts);
+        self.names = Resolver::start(fresh.verdict.host_names());
         let old = self.judge.swap(fresh.verdict, fresh.outputs);
         self.reloader.retire(old);
     }

@@ -71,6 +71,7 @@ pub fn prepare(options: &Options, config: Config, log: &Log) -> Result<Prepared,
     let texts = rule_texts(options, &config)?;
     let hostname = hostname(log)?;
     let (setup, _) = setup(&config);
+    check_plugins(&config, log)?;
     if options.replay.is_none() {
         let enabled = enabled_sources(options, &setup.sources).map_err(PrepareError::Source)?;
         log.info(&format!("Loaded event sources: {}", setup.sources.join(", ")));
@@ -130,6 +131,21 @@ fn rule_texts(options: &Options, config: &Config) -> Result<RuleTexts, PrepareEr
         return Ok(rule_files::shipped());
     }
     Ok(rule_files::read(paths)?)
+}
+
+/// Names every plugin that is asked for and will not be there.
+fn check_plugins(config: &Config, log: &Log) -> Result<(), PrepareError> {
+    let is_known = |name: &String| name == BUILT_IN_PLUGIN || config.plugins.iter().any(|plugin| plugin.name == *name);
+    let all = || config.plugins.iter().map(|plugin| plugin.name.clone()).collect();
+    let wanted: Vec<String> = config.load_plugins.clone().unwrap_or_else(all);
+    if let Some(unknown) = wanted.iter().find(|name| !is_known(name)) {
+        let text = format!("Cannot load plugin '{unknown}': plugin config not found for given name");
+        return Err(PrepareError::Provider(text));
+    }
+    for name in wanted.iter().filter(|name| *name != BUILT_IN_PLUGIN) {
+        log.warning(&format!("plugin '{name}' is not loaded: plugins are not supported in this version"));
+    }
+    Ok(())
 }
 
 /// The sources that `--enable-source` and `--disable-source` leave.
@@ -242,5 +258,7 @@ impl From<LoadError> for PrepareError {
     }
 }
 
+/// What the plugin of this name provides is part of the engine.
+const BUILT_IN_PLUGIN: &str = "container";
 /// Where the re-created system keeps its configuration.
 pub const DEFAULT_CONFIG: &str = "/etc/falco/falco.yaml";
