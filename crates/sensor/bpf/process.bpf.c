@@ -293,6 +293,14 @@ FN __u32 living_thread(__u64 task_address)
 	return 0;
 }
 
+/* The same, if the process takes orphans of its descendants. */
+FN __u32 living_subreaper(__u64 task_address)
+{
+	struct signal_struct *signal = BPF_CORE_READ((struct task_struct *)task_address, signal);
+
+	return BPF_CORE_READ_BITFIELD_PROBED(signal, is_child_subreaper) ? living_thread(task_address) : 0;
+}
+
 /*
  * Who adopts the children of the exiting current thread, as kernel/exit.c: find_new_reaper chooses: a thread of its own
  * group, the closest ancestor that asked for it, the first process of the pid namespace. 0 = nobody to adopt, -1 = not
@@ -317,10 +325,7 @@ FN __s64 reaper_of(__u64 task_address)
 			up = BPF_CORE_READ(up, real_parent);
 			if (!BPF_CORE_READ(up, pid) || BPF_CORE_READ(up, thread_pid, level) != level)
 				break;
-			signal = BPF_CORE_READ(up, signal);
-			if (!BPF_CORE_READ_BITFIELD_PROBED(signal, is_child_subreaper))
-				continue;
-			tid = living_thread((__u64)up);
+			tid = living_subreaper((__u64)up);
 			if (tid)
 				return tid;
 		}
