@@ -1,6 +1,8 @@
 //! The command line of watch, replay and rules as users see it: names, lists, configuration precedence, validation, exit
 //! statuses and error texts. Nothing here needs privilege or the kernel.
 
+#![allow(clippy::print_stderr)] // a skipped test says why
+
 mod common;
 
 use common::{called, capture_with, hawkbell, lines_with, replay, rules_in, run};
@@ -144,6 +146,38 @@ fn validation_tells_each_file_apart() {
     assert_eq!(results["falco_load_results"][0]["errors"][0]["code"], "LOAD_ERR_COMPILE_CONDITION");
     let (out, _, code) = run(hawkbell().args(["rules", "validate"]).arg(&bad));
     assert!(out.contains("LOAD_ERR_COMPILE_CONDITION") && code == Some(1), "{out}");
+}
+
+#[test]
+fn the_configuration_can_name_the_capture() {
+    let dir = tempfile::tempdir().unwrap();
+    let capture = format!("engine.replay.capture_file={}", capture_with(dir.path(), 2).display());
+    let watch = |options: &[&str]| {
+        let mut command = hawkbell();
+        command.args(["watch", "-r"]).arg(rules_in(dir.path()));
+        run(command.args(options.iter().flat_map(|option| ["-o", option])))
+    };
+    let (out, err, code) = watch(&["engine.kind=replay", &capture]);
+    assert!(out.contains("Events detected: 2") && code == Some(0), "{out}{err}");
+    let (_, err, code) = watch(&["engine.kind=replay"]);
+    assert!(
+        err.contains("engine.kind is 'replay' but no engine.replay.capture_file specified") && code == Some(1),
+        "{err}"
+    );
+}
+
+#[test]
+fn missing_privileges_are_named() {
+    let caps = std::process::Command::new("setpriv").args(["--bounding-set=-all", "--inh-caps=-all", "true"]).status();
+    if !caps.is_ok_and(|status| status.success()) {
+        eprintln!("skipped: setpriv cannot drop capabilities here");
+        return;
+    }
+    let mut command = std::process::Command::new("setpriv");
+    command.args(["--bounding-set=-all", "--inh-caps=-all", env!("CARGO_BIN_EXE_hawkbell"), "watch", "-M", "1"]);
+    let (_, err, code) = run(&mut command);
+    assert!(err.contains("error: ") && err.contains("help: watching needs CAP_BPF and CAP_PERFMON"), "{err}");
+    assert_eq!(code, Some(1));
 }
 
 #[test]

@@ -62,6 +62,6 @@ mod tests {
         assert!(Resolver::start(&[]).first(Duration::ZERO).is_none());
         let resolver = Resolver::start(&["localhost".to_owned()]);
         let found = resolver.first(Duration::from_secs(10)).unwrap();
-        assert!(found[0].1.iter().all(|ip| ip.is_loopback()) && !found[0].1.is_empty());
+        assert!(found[0].1.iter().all(IpAddr::is_loopback) && !found[0].1.is_empty());
     }
 }

@@ -174,9 +174,9 @@ fn load(loader: &mut Loader, texts: &RuleTexts, log: &Log) -> Option<String> {
         let status = result.schema_status();
         let line = format!("   {} | schema validation: {status}", file.name);
         if status == "ok" {
-            log.info(&line)
+            log.info(&line);
         } else {
-            log.warning(&line)
+            log.warning(&line);
         }
         if !result.successful() {
             return Some(result.verbose());

@@ -116,12 +116,19 @@ pub struct Watched {
     /// `watch_config_files`
     pub enabled: bool,
     outputs: String,
+    fixed: String,
 }
 
 impl Watched {
     pub fn of(prepared: &crate::prepare::Prepared) -> Watched {
         let (files, directories) = watched_paths(prepared);
-        Watched { files, directories, enabled: prepared.config.watch_files, outputs: output_key(&prepared.config) }
+        Watched {
+            files,
+            directories,
+            enabled: prepared.config.watch_files,
+            outputs: output_key(&prepared.config),
+            fixed: fixed_key(&prepared.config),
+        }
     }
 }
 
@@ -133,6 +140,14 @@ fn output_key(config: &Config) -> String {
             (config.stdout, config.syslog, &config.syslog_socket, &config.file, &config.program, &config.http),
             (config.queue_capacity, config.buffered, config.output_timeout_ms, config.style.json),
         )
+    )
+}
+
+/// Equal for configurations that differ only in what a reload can change.
+fn fixed_key(config: &Config) -> String {
+    format!(
+        "{:?}",
+        (&config.web, &config.metrics, config.sensor, config.snaplen, config.threads, &config.capture, config.kind)
     )
 }
 
@@ -184,7 +199,13 @@ impl Work {
             Outputs::start(&prepared.config, setup, &self.log)
         });
         let outputs = outputs.transpose().map_err(|e| e.to_string())?;
-        self.watched = watched;
+        if watched.fixed != self.watched.fixed {
+            self.log.warning(
+                "changes of engine, falco_libs, webserver, metrics and capture take effect with the next start",
+            );
+        }
+        // Compared with what runs, not with what was read last.
+        self.watched = Watched { fixed: std::mem::take(&mut self.watched.fixed), ..watched };
         let selection = syscalls::select(prepared.program.needed_syscalls(), &prepared.config.syscalls);
         Ok(Fresh {
             verdict: Verdict::new(&prepared),

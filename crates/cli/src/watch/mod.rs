@@ -61,7 +61,7 @@ fn hint(error: RunError) -> Failure {
     match (is_pidfile, needs_root) {
         (true, _) => failure.exit(Exit(255)),
         (_, true) => failure
-            .help("watching needs CAP_BPF, CAP_PERFMON, CAP_SYS_RESOURCE and CAP_SYS_PTRACE: try `sudo hawkbell watch`")
+            .help("watching needs CAP_BPF and CAP_PERFMON (and CAP_SYS_PTRACE to know other users' processes): try `sudo hawkbell watch`")
             .help("`hawkbell replay CAPTURE` judges a recorded capture without any privilege"),
         _ => failure.help("`hawkbell probe` tells what this kernel can do"),
     }
@@ -136,7 +136,7 @@ pub fn start_log(config: &Config) -> Log {
         match &file.misfit {
             None => log.info(&format!("   {} | schema validation: ok", file.path.display())),
             Some(misfit) => {
-                log.warning(&format!("   {} | schema validation: failed for {misfit}", file.path.display()))
+                log.warning(&format!("   {} | schema validation: failed for {misfit}", file.path.display()));
             }
         }
     }

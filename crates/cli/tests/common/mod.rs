@@ -1,6 +1,7 @@
 //! What the tests of the command line share: the built program, a scratch capture with a known number of alerts, and
 //! waiting for something to become true. Nothing here asserts on behalf of a test.
 #![allow(dead_code)] // every test file uses another part
+#![allow(clippy::print_stderr)] // a skipped test says why
 
 use capture::{Compression, Writer};
 use event::snapshot::{Machine, Proc, Snapshot};
