@@ -25,8 +25,14 @@ pub enum Priority {
 
 impl Priority {
     pub const ALL: [Priority; 8] = [
-        Priority::Emergency, Priority::Alert, Priority::Critical, Priority::Error, Priority::Warning, Priority::Notice,
-        Priority::Informational, Priority::Debug,
+        Priority::Emergency,
+        Priority::Alert,
+        Priority::Critical,
+        Priority::Error,
+        Priority::Warning,
+        Priority::Notice,
+        Priority::Informational,
+        Priority::Debug,
     ];
 
     /// Reads a name in any case; `info` is short for `informational`.

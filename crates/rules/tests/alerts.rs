@@ -1,6 +1,8 @@
 //! Recorded alerts, written again: the fields of each recorded JSON alert become an event, and the alert of the same
 //! rule for that event has to be the recorded line, byte for byte. Skips with a printed reason without the corpus.
 
+#![allow(clippy::print_stderr)] // a skipped test says why
+
 mod fake;
 
 use bumpalo::Bump;
@@ -85,7 +87,9 @@ fn styles_change_what_they_name() {
     let result = loader.load("r.yaml", text);
     assert!(result.successful(), "{}", result.verbose());
     let mut event = FakeEvent::default();
-    for (name, value) in [("proc.name", "cat"), ("evt.time", "10:00:00.000000001"), ("evt.time.iso8601", "ISO"), ("user.name", "me")] {
+    for (name, value) in
+        [("proc.name", "cat"), ("evt.time", "10:00:00.000000001"), ("evt.time.iso8601", "ISO"), ("user.name", "me")]
+    {
         event.values.insert(name.to_owned(), Owned::Str(value.as_bytes().to_vec()));
     }
     event.values.insert("proc.pid".to_owned(), Owned::Int(7));

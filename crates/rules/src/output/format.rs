@@ -52,9 +52,7 @@ impl OutputFormat {
     }
 
     /// Reads what follows a `%`; returns what follows that.
-    fn push_value<'t>(
-        &mut self, text: &'t str, source: &str, catalogue: &Catalogue,
-    ) -> Result<&'t str, FormatError> {
+    fn push_value<'t>(&mut self, text: &'t str, source: &str, catalogue: &Catalogue) -> Result<&'t str, FormatError> {
         let digits = text.bytes().take_while(u8::is_ascii_digit).count();
         let (width, spec) = text.split_at(digits);
         if spec.is_empty() {
