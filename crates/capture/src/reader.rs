@@ -273,6 +273,7 @@ impl<R: Read> Reader<R> {
             [a, b, c, d, e, f, g, h, ..] => {
                 (u32::from_le_bytes([*a, *b, *c, *d]), u32::from_le_bytes([*e, *f, *g, *h]) as usize)
             }
+            _ if self.window.ended_cleanly() => return Err(Error::NotACapture("it is shorter than a section header")),
             _ => return Err(self.cut()),
         };
         if ty != block::SECTION {
