@@ -167,6 +167,15 @@ fn the_configuration_can_name_the_capture() {
 }
 
 #[test]
+fn no_driver_means_no_events_and_no_privilege() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = hawkbell();
+    command.args(["watch", "-M", "1", "-o", "engine.kind=nodriver", "-r"]).arg(rules_in(dir.path()));
+    let (out, err, code) = run(&mut command);
+    assert!(err.contains("Opening 'syscall' source with no driver") && out.is_empty() && code == Some(0), "{out}{err}");
+}
+
+#[test]
 fn missing_privileges_are_named() {
     let caps = std::process::Command::new("setpriv").args(["--bounding-set=-all", "--inh-caps=-all", "true"]).status();
     if !caps.is_ok_and(|status| status.success()) {

@@ -215,7 +215,7 @@ impl HttpsServer {
                 let mut chunk = [0; 4096];
                 while let Ok(count @ 1..) = tls.read(&mut chunk) {
                     request.extend_from_slice(&chunk[..count]);
-                    if String::from_utf8_lossy(&request).contains("\r\n\r\n") && request.ends_with(b"<NA>") {
+                    if String::from_utf8_lossy(&request).contains("\r\n\r\n") && request.ends_with(b"container=host") {
                         tls.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").ok()?;
                         return Some(String::from_utf8_lossy(&request).into_owned());
                     }

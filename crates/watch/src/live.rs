@@ -3,7 +3,7 @@
 //! and verdict nothing is copied, and nothing in here may wait for anybody but the kernel.
 
 use crate::blindness::{self, Needs};
-use crate::config::Config;
+use crate::config::{Config, Kind};
 use crate::drops::{DropMonitor, Report as Loss, Totals};
 use crate::internal::Internal;
 use crate::judge::{Judge, Verdict};
@@ -35,8 +35,12 @@ pub fn run(prepared: Prepared, options: &Options, (log, signals): (&Log, &Signal
     let setup = Setup { ident: "falco", lossless: false, colour: colour && std::env::var_os("NO_COLOR").is_none() };
     let outputs = Outputs::start(&prepared.config, setup, log)?;
     let _pidfile = options.pidfile.as_deref().map(Pidfile::write).transpose().map_err(RunError::Pidfile)?;
-    let sensor = open(&prepared, log)?;
-    let mut live = Live::start(prepared, options, log, (&sensor, outputs))?;
+    let sensor = match prepared.config.kind {
+        Kind::NoDriver => None,
+        _ => Some(open(&prepared, log)?),
+    };
+    let mut live = Live::start(prepared, options, log, (sensor.as_ref(), outputs))?;
+    live.announce(sensor.as_ref());
     sd::ready("watching");
     let end = live.watch(sensor, signals);
     sd::stopping();
@@ -79,9 +83,10 @@ impl<'a> Live<'a> {
         prepared: Prepared,
         options: &Options,
         log: &'a Log,
-        (sensor, outputs): (&Sensor, Outputs),
+        (sensor, outputs): (Option<&Sensor>, Outputs),
     ) -> Result<Self, RunError> {
-        let snapshot = processes::snapshot(sensor.boot_ns());
+        let boot_ns = sensor.map_or(0, Sensor::boot_ns);
+        let snapshot = processes::snapshot(boot_ns);
         let recorder = options.record.as_deref().map(|path| Recorder::create(path, &snapshot)).transpose();
         let recorder = recorder.map_err(RunError::Record)?;
         let triggered = Triggered::new(prepared.config.capture.clone());
@@ -90,7 +95,7 @@ impl<'a> Live<'a> {
         engine_options.hostname.get_or_insert_with(|| prepared.hostname.clone());
         let mut engine = Engine::new(engine_options);
         engine.seed(snapshot);
-        engine.set_proc_source(Box::new(processes::Lookup::new(sensor.boot_ns())));
+        engine.set_proc_source(Box::new(processes::Lookup::new(boot_ns)));
         let metrics = Collector::start(&prepared.config, Facts::of(&prepared), log)?;
         Ok(Live {
             recorder,
@@ -111,15 +116,43 @@ impl<'a> Live<'a> {
         })
     }
 
-    fn watch(&mut self, mut sensor: Sensor, signals: &Signals) -> End {
+    /// What is being watched, in one line.
+    fn announce(&self, sensor: Option<&Sensor>) {
+        let rules = self.judge.rules().enabled().count();
+        match sensor {
+            Some(sensor) => {
+                let calls = sensor.options().selected.len();
+                self.log.info(&format!("Watching: {rules} rules, {calls} system calls (Ctrl-C ends it)"));
+            }
+            None => self.log.info("Opening 'syscall' source with no driver"),
+        }
+    }
+
+    fn watch(&mut self, mut sensor: Option<Sensor>, signals: &Signals) -> End {
         loop {
-            let taken = sensor.poll(|event| self.event(&event));
-            self.count_silence(taken);
-            if let Some(end) = self.look_around(&mut sensor, signals) {
-                self.stats = sensor.stats().unwrap_or_default();
+            let taken = match &mut sensor {
+                Some(sensor) => sensor.poll(|event| self.event(&event)),
+                None => 0,
+            };
+            if sensor.is_some() {
+                self.count_silence(taken);
+            }
+            if let Some(end) = self.look_around(sensor.as_mut(), signals) {
+                self.read_counters(sensor.as_ref());
                 return end;
             }
-            sensor.rest(taken);
+            match &mut sensor {
+                Some(sensor) => sensor.rest(taken),
+                None => std::thread::sleep(CHECK_EVERY),
+            }
+        }
+    }
+
+    fn read_counters(&mut self, sensor: Option<&Sensor>) {
+        match sensor.map(Sensor::stats) {
+            Some(Ok(stats)) => self.stats = stats,
+            Some(Err(error)) => self.log.warning(&format!("counters of the sensor: {error}")),
+            None => {}
         }
     }
 
@@ -140,7 +173,7 @@ impl<'a> Live<'a> {
     }
 
     /// Everything between two batches: signals, reload, and once in a while losses, metrics and time.
-    fn look_around(&mut self, sensor: &mut Sensor, signals: &Signals) -> Option<End> {
+    fn look_around(&mut self, mut sensor: Option<&mut Sensor>, signals: &Signals) -> Option<End> {
         if let Some(signal) = signals.stop() {
             self.log.info(&format!("{signal} received, exiting..."));
             return Some(End::Stop);
@@ -154,17 +187,17 @@ impl<'a> Live<'a> {
             self.reloader.request();
         }
         if let Some(news) = self.reloader.news() {
-            self.take_news(news, sensor);
+            self.take_news(news, sensor.as_deref_mut());
         }
         let now = Instant::now();
         if now < self.next_check {
             return None;
         }
         self.next_check = now + CHECK_EVERY;
-        self.check(sensor, now)
+        self.check(sensor.as_deref(), now)
     }
 
-    fn check(&mut self, sensor: &Sensor, now: Instant) -> Option<End> {
+    fn check(&mut self, sensor: Option<&Sensor>, now: Instant) -> Option<End> {
         if self.judge.desk.noise.is_due(now_ns()) {
             self.judge.tell_held_back(now_ns());
         }
@@ -177,10 +210,7 @@ impl<'a> Live<'a> {
         }
         let wants_metrics = self.metrics.is_due();
         if wants_metrics || self.drops.is_due(now_ns()) {
-            match sensor.stats() {
-                Ok(stats) => self.stats = stats,
-                Err(error) => self.log.warning(&format!("counters of the sensor: {error}")),
-            }
+            self.read_counters(sensor);
         }
         if wants_metrics {
             self.metrics.collect(&self.judge, &self.stats);
@@ -224,7 +254,7 @@ impl<'a> Live<'a> {
         }
     }
 
-    fn take_news(&mut self, news: News, sensor: &mut Sensor) {
+    fn take_news(&mut self, news: News, sensor: Option<&mut Sensor>) {
         match news {
             News::Failed(text) => {
                 self.log.error(&format!("reload aborted, the old rules stay: {text}"));
@@ -243,10 +273,11 @@ impl<'a> Live<'a> {
         }
     }
 
-    fn swap(&mut self, fresh: Fresh, sensor: &mut Sensor) {
-        match sensor.select(&fresh.selected) {
-            Ok(blind) => blindness::report(&blind, &fresh.needs, self.log),
-            Err(error) => self.log.error(&format!("system calls for the new rules: {error}")),
+    fn swap(&mut self, fresh: Fresh, sensor: Option<&mut Sensor>) {
+        match sensor.map(|sensor| sensor.select(&fresh.selected)) {
+            Some(Ok(blind)) => blindness::report(&blind, &fresh.needs, self.log),
+            Some(Err(error)) => self.log.error(&format!("system calls for the new rules: {error}")),
+            None => {}
         }
         self.config = fresh.config;
         self.drops = DropMonitor::new(self.config.drops.clone());

@@ -118,8 +118,8 @@ impl Config {
         sections::read(loaded)
     }
 
-    /// The configuration when no file was given: alerts on standard output, log on standard error, container fields
-    /// appended as event sources suggest. Rules are the embedded ones.
+    /// The configuration when no file was given: alerts on standard output, log on standard error, the container
+    /// named in every alert. Rules are the embedded ones.
     ///
     /// # Errors
     /// An option makes no sense.
@@ -139,5 +139,10 @@ fn value_error(read: Reader<'_>, path: &str, text: String) -> ConfigError {
     ConfigError::Value { text, place: read.place(path) }
 }
 
-const OWN_DEFAULTS: &[&str] =
-    &["stdout_output.enabled=true", "log_stderr=true", "log_syslog=false", "append_output[].suggested_output=true"];
+const OWN_DEFAULTS: &[&str] = &[
+    "stdout_output.enabled=true",
+    "log_stderr=true",
+    "log_syslog=false",
+    "append_output[]={extra_output: 'container=%container.id', suggested_output: false, extra_fields: [container.name, \
+     container.image.repository, container.image.tag, k8s.ns.name, k8s.pod.name]}",
+];
