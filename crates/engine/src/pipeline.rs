@@ -308,11 +308,11 @@ fn match_enter(thread: &mut Thread, event: &Event<'_>, step: &mut Step<'_>) -> O
     let enters_execve =
         matches!(stored, Kind::SYSCALL_EXECVE_18_E | Kind::SYSCALL_EXECVE_19_E | Kind::SYSCALL_EXECVEAT_E);
     let fits = stored.0.wrapping_add(1) == event.kind.0 || (exits_execve && enters_execve);
-    step.enter = fits && !thread.enter_used;
-    thread.enter_used = true;
+    let was_used = std::mem::replace(&mut thread.enter_used, true);
+    step.enter = fits && !was_used;
     if step.enter {
         return Some(Counter::RetrievedEvents);
     }
     forget_enter(thread);
-    Some(Counter::RetrieveEventDrops)
+    (!was_used).then_some(Counter::RetrieveEventDrops)
 }

@@ -340,6 +340,7 @@ fn a_snapshot_of_the_state_seeds_the_same_state() {
     stage.execve(82, 82, 79, "/bin/ls");
     let pipe = [P::I(0), P::I(4), P::I(5), P::U64(55), P::U32(0)];
     stage.feed(82, Kind::SYSCALL_PIPE2_X, &pipe);
+    stage.feed(82, Kind::SOCKET_SOCKET_X, &[P::I(6), P::U32(2), P::U32(1), P::U32(0), P::U32(0)]);
     stage.openat(999, 3, AT_FDCWD, "placeholder", 1);
     let first = stage.state().snapshot();
     let mut copy = Stage::new(Vec::new());
@@ -347,6 +348,7 @@ fn a_snapshot_of_the_state_seeds_the_same_state() {
     assert_eq!(copy.state().thread_count(), stage.state().thread_count() - 1);
     assert_eq!(copy.state().snapshot(), first);
     assert_eq!(&*copy.thread(82).cmdline, b"ls -x two words");
+    assert_eq!(copy.fd_name(82, 6).as_deref(), Some(""), "a socket without addresses has no name");
 }
 
 #[test]
