@@ -67,7 +67,7 @@ fn the_name_falco_needs_a_configuration() {
     if std::path::Path::new("/etc/falco/falco.yaml").exists() {
         eprintln!("skipped: this machine has a configuration in the usual place");
     } else {
-        assert!(err.contains("You must create a config file at /etc/falco/falco.yaml or by passing -c"), "{err}");
+        assert!(err.contains("Error: You must create a config file at /etc/falco/falco.yaml or by passing -c"), "{err}");
         assert_eq!(code, Some(1));
     }
     let (_, err, code) =

@@ -25,24 +25,28 @@ pub fn command() -> clap::Command {
 
 pub fn run(invocation: &Invocation) -> Outcome {
     let args: WatchArgs = invocation.parse_into()?;
-    if let Some(text) = without_config(&args) {
+    let outcome = act(&args, &invocation.program);
+    if invocation.program == FALCO { outcome.map_err(|failure| failure.label("Error")) } else { outcome }
+}
+
+fn act(args: &WatchArgs, program: &str) -> Outcome {
+    if let Some(text) = without_config(args) {
         return print(&text);
     }
-    let program = &invocation.program;
     let options = args.options(program);
     let config = prepare::configure(&options).map_err(|error| explain(&error, program))?;
-    if let Some(text) = with_config(&args, &config)? {
+    if let Some(text) = with_config(args, &config)? {
         return print(&text);
     }
     let log = start_log(&config);
     if !args.validate.is_empty() {
-        return validate(&args, &config, &log);
+        return validate(args, &config, &log);
     }
     if config.kind == Kind::Replay {
         return replay::judge(&options, config, &log);
     }
     let prepared = prepare::prepare(&options, config, &log).map_err(|error| explain(&error, program))?;
-    if let Some(text) = with_rules(&args, &prepared)? {
+    if let Some(text) = with_rules(args, &prepared)? {
         return print(&text);
     }
     if options.dry_run {
@@ -167,3 +171,6 @@ pub fn explain(error: &PrepareError, program: &str) -> Failure {
         _ => failure,
     }
 }
+
+/// The name under which messages are worded as users of the re-created system know them.
+const FALCO: &str = "falco";
