@@ -5,7 +5,7 @@
 use crate::context::Context;
 use crate::counters::{Counter, Counters};
 use crate::fields::Surroundings;
-use crate::parse::{After, FdUse, RecentExits, Row, Step, ThreadUse, rows};
+use crate::parse::{After, Births, FdUse, RecentExits, Row, Step, ThreadUse, rows};
 use crate::proc_source::ProcSource;
 use crate::state::{Limits, State, Thread, ThreadFlags};
 use event::snapshot::Snapshot;
@@ -42,6 +42,7 @@ pub struct Engine {
     options: Options,
     rows: Box<[Row]>,
     recent: RecentExits,
+    births: Births,
     source: Option<Box<dyn ProcSource>>,
     after: After,
     num: u64,
@@ -76,6 +77,7 @@ impl Engine {
             options,
             rows: rows(),
             recent: RecentExits::default(),
+            births: Births::default(),
             source: None,
             after: After::Nothing,
             num: 0,
@@ -151,6 +153,7 @@ impl Engine {
             after: After::Nothing,
             source: self.source.as_deref_mut(),
             recent: &mut self.recent,
+            births: &mut self.births,
         };
         associate(&mut self.state, event, row, &mut step);
         if let Some(parse) = row.parser {

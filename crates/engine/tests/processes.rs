@@ -175,6 +175,20 @@ fn a_child_in_a_pid_namespace_keeps_both_ids_and_its_start() {
 }
 
 #[test]
+fn a_late_child_inherits_what_its_parent_had() {
+    let mut stage = Stage::new(vec![namespaced(10, 10, 1, (5, 5))]);
+    stage.openat(10, 3, AT_FDCWD, "a", 1);
+    stage.clone(10, 6, CloneIds { pid: 10, ptid: 1, vtid: 5, vpid: 5, flags: 0 });
+    stage.feed(10, Kind::SYSCALL_CLOSE_X, &[P::I(0), P::I(3)]);
+    stage.feed(10, Kind::SYSCALL_CHDIR_X, &[P::I(0), P::T("/tmp")]);
+    stage.clone(11, 0, CloneIds { pid: 11, ptid: 10, vtid: 6, vpid: 6, flags: 0 });
+    let child = stage.thread(11);
+    assert_eq!((child.pid, child.ptid, child.vtid, stage.state().cwd_of(child)), (11, 10, 6, &b"/root/"[..]));
+    assert_eq!(stage.fd_name(11, 3).as_deref(), Some("/root/a"));
+    assert_eq!(stage.fd_name(10, 3), None);
+}
+
+#[test]
 fn a_late_caller_does_not_bring_a_dead_child_back() {
     let mut stage = Stage::new(vec![process(10, 10, 1)]);
     stage.clone(11, 0, ids(11, 11, 10, 0));
