@@ -98,7 +98,7 @@ FN int is_writable(__u64 inode_address)
 	const struct cred *cred = BPF_CORE_READ(this_task(), cred);
 	__u32 mode = BPF_CORE_READ(inode, i_mode), uid = BPF_CORE_READ(inode, i_uid.val), gid = BPF_CORE_READ(inode, i_gid.val);
 	struct user_namespace *ns = BPF_CORE_READ(cred, user_ns);
-	__u64 caps = BPF_CORE_READ(cred, cap_effective.val);
+	__u64 caps = CAPS(cred, cap_effective);
 
 	if (BPF_CORE_READ(inode, i_flags) & S_IMMUTABLE || BPF_CORE_READ(inode, i_sb, s_flags) & SB_RDONLY)
 		return 0;

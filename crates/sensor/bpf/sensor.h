@@ -56,7 +56,7 @@ enum counter {
 	DROP_EVENT_SIZE,
 	DROP_NO_PROGRAM,
 	DROP_SCRATCH,
-	COUNTERS,
+	COUNTERS = 16, /* a power of two, so that a mask bounds the index */
 };
 
 struct counters {
@@ -226,8 +226,10 @@ static __always_inline void emit(struct scratch *s, __u32 drop)
 	if (ring && !bpf_ringbuf_output(ring, s->event, len, BPF_RB_NO_WAKEUP))
 		return;
 	c->of[DROP_BUFFER]++;
-	if (drop < COUNTERS && drop > DROP_BUFFER)
-		c->of[drop]++;
+	drop &= COUNTERS - 1;
+	hidden_value(drop);
+	if (drop > DROP_BUFFER)
+		c->of[drop & (COUNTERS - 1)]++;
 }
 
 #define user_read(dst, address) bpf_probe_read_user(&(dst), sizeof(dst), (void *)(address))
