@@ -11,6 +11,10 @@ fn pages_say_what_the_program_says() {
     let pages = [
         ("fields.md", titled("Fields", FIELDS, &hawkbell(&["rules", "fields", "--format", "markdown"]))),
         ("events.md", titled("Events", EVENTS, &hawkbell(&["rules", "events", "--format", "markdown"]))),
+        (
+            "configuration.md",
+            titled("Configuration", CONFIGURATION, &hawkbell(&["watch", "--config-schema", "--format", "markdown"])),
+        ),
         ("rules.md", rules()),
         ("commands.md", commands()),
     ];
@@ -86,5 +90,7 @@ fn subcommands(help: &str) -> Vec<&str> {
 
 const FIELDS: &str = "What conditions and outputs of rules can name. `hawkbell rules fields` prints the same.";
 const EVENTS: &str = "What rules can see. `hawkbell rules events` prints the same.";
+const CONFIGURATION: &str = "Every key of a configuration file (`-c`) and of `-o`. `[]` stands for the elements of a list.\n\
+                             `hawkbell watch --config-schema` prints a JSON schema.";
 const RULES: &str = "What `hawkbell watch` looks for when it is given no rules. Each rule is performed, and narrowly missed, by a\n\
                      live test. `hawkbell rules list` prints names and descriptions.";

@@ -1,7 +1,7 @@
 //! What can be told without watching: schemas, fields, events, versions, rules, the outcome of validation. Requests come
 //! in, text for standard output goes out. Only validation writes to the log; nothing here prints.
 
-use crate::config::{Config, schema};
+use crate::config::{Config, keys, schema};
 use crate::listing::{self, FieldListing, Format, SCHEMA_VERSION};
 use crate::log::Log;
 use crate::prepare::{Prepared, setup};
@@ -18,6 +18,16 @@ use std::path::PathBuf;
 /// `--config-schema`.
 pub fn config_schema() -> String {
     pretty(&schema::json_schema())
+}
+
+/// `--config-schema --format markdown`: every key with type, default and meaning.
+pub fn config_keys() -> String {
+    let mut text = String::from("Key | Type | Default | Meaning\n:---|:-----|:--------|:-------\n");
+    for key in keys::KEYS {
+        let default = if key.default.is_empty() { String::new() } else { format!("`{}`", key.default) };
+        let _ = writeln!(text, "`{}` | {} | {default} | {}", key.path, key.ty, key.help.replace('|', "\\|"));
+    }
+    text
 }
 
 /// `--rule-schema`.

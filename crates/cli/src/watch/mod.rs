@@ -13,7 +13,7 @@ use clap::CommandFactory;
 use std::io::Write;
 use watch::config::{Config, Kind};
 use watch::describe::{self, Describe};
-use watch::listing::FieldListing;
+use watch::listing::{FieldListing, Format};
 use watch::log::Log;
 use watch::prepare::{self, PrepareError, Prepared};
 use watch::replay::RunError;
@@ -75,7 +75,8 @@ fn hint(error: RunError) -> Failure {
 fn without_config(args: &WatchArgs) -> Option<String> {
     let list = &args.list;
     if list.config_schema {
-        return Some(describe::config_schema());
+        let is_page = list.format() == Format::Markdown;
+        return Some(if is_page { describe::config_keys() } else { describe::config_schema() });
     }
     if list.rule_schema {
         return Some(describe::rule_schema());
