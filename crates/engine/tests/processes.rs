@@ -288,6 +288,28 @@ fn ids_and_rights_change_on_success_only() {
 }
 
 #[test]
+fn giving_up_root_gives_up_capabilities() {
+    let rooted = || {
+        let mut root = process(10, 10, 1);
+        (root.cap_effective, root.cap_permitted) = (7, 7);
+        Stage::new(vec![root])
+    };
+    let caps = |stage: &Stage| (stage.thread(10).cap_effective, stage.thread(10).cap_permitted);
+    let setresuid = |ids: [u32; 3]| [P::I(0), P::U32(ids[0]), P::U32(ids[1]), P::U32(ids[2])];
+    let mut stage = rooted();
+    stage.feed(10, Kind::SYSCALL_SETRESUID_X, &setresuid([u32::MAX, 33, u32::MAX]));
+    assert_eq!(caps(&stage), (0, 7), "the saved id is still root");
+    stage.feed(10, Kind::SYSCALL_SETRESUID_X, &setresuid([u32::MAX, 0, u32::MAX]));
+    assert_eq!(caps(&stage), (7, 7));
+    stage.feed(10, Kind::SYSCALL_SETRESUID_X, &setresuid([33, 33, 33]));
+    assert_eq!(caps(&stage), (0, 0));
+    let mut stage = rooted();
+    stage.feed(10, Kind::SYSCALL_PRCTL_X, &[P::I(0), P::U32(8), P::None, P::I(1)]);
+    stage.feed(10, Kind::SYSCALL_SETUID_X, &[P::I(0), P::U32(33)]);
+    assert_eq!(caps(&stage), (0, 7), "kept on request");
+}
+
+#[test]
 fn ancestors_end_at_a_loop() {
     let stage = Stage::new(vec![process(10, 10, 30), process(20, 20, 10), process(30, 30, 20)]);
     assert!(stage.state().ancestors(stage.thread(10)).count() < 8);

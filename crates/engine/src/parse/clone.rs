@@ -159,6 +159,7 @@ fn inherit(state: &State, origin: &Thread, tid: i64, flags: ThreadFlags) -> Thre
         cap_permitted: origin.cap_permitted,
         cap_effective: origin.cap_effective,
         cap_inheritable: origin.cap_inheritable,
+        keeps_caps: origin.keeps_caps,
         exe_ino: origin.exe_ino,
         exe_ino_ctime: origin.exe_ino_ctime,
         exe_ino_mtime: origin.exe_ino_mtime,

@@ -58,6 +58,8 @@ pub struct Thread {
     pub cap_permitted: u64,
     pub cap_effective: u64,
     pub cap_inheritable: u64,
+    /// Capabilities stay permitted when the thread gives up root (`PR_SET_KEEPCAPS`).
+    pub(crate) keeps_caps: bool,
     pub exe_ino: u64,
     /// ns since the epoch.
     pub exe_ino_ctime: u64,
@@ -156,6 +158,7 @@ impl Thread {
             cap_permitted: 0,
             cap_effective: 0,
             cap_inheritable: 0,
+            keeps_caps: false,
             exe_ino: 0,
             exe_ino_ctime: 0,
             exe_ino_mtime: 0,
