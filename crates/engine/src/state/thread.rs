@@ -29,10 +29,10 @@ pub struct Thread {
     /// Time of the last event of this thread, ns since the epoch.
     pub lastaccess_ts: u64,
     pub comm: Str,
-    /// argv[0].
+    /// `argv[0]`.
     pub exe: Str,
     pub exepath: Str,
-    /// Arguments after argv[0], each with a terminating NUL.
+    /// Arguments after `argv[0]`, each with a terminating NUL.
     pub args: Str,
     /// `comm arg1 arg2 ...` as it was when the arguments were set.
     pub cmdline: Str,
@@ -203,7 +203,7 @@ impl Thread {
         self.exe_ino_ctime_duration_pidns_start = ctime.saturating_sub(self.pidns_init_start_ts);
     }
 
-    /// Arguments after argv[0], in order.
+    /// Arguments after `argv[0]`, in order.
     pub fn args(&self) -> impl Iterator<Item = &[u8]> {
         items(&self.args)
     }
