@@ -21,7 +21,7 @@ pub enum Owned {
     List(Vec<Owned>),
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct FakeEvent {
     pub values: HashMap<String, Owned>,
     pub candidates: HashMap<String, Vec<Owned>>,
