@@ -20,6 +20,8 @@ fn lists_need_no_configuration() {
     assert!(list(&["--list", "-N"]).lines().any(|line| line == "proc.name"));
     assert!(list(&["--list=syscall", "--format", "markdown"]).contains("`fd.name` | "));
     assert!(list(&["--version"]).contains("\nEngine: 0.63.0\n"));
+    assert!(list(&["--list-plugins"]).starts_with("1 Plugins Loaded:\n\nName: container\n"));
+    assert!(list(&["--plugin-info", "container"]).contains("Version: "));
     assert!(list(&["--page-size"]).contains(" bytes"));
     for schema in ["--config-schema", "--rule-schema"] {
         assert!(serde_json::from_str::<Value>(&list(&[schema])).is_ok_and(|schema| schema["$schema"].is_string()));
@@ -67,7 +69,10 @@ fn the_name_falco_needs_a_configuration() {
     if std::path::Path::new("/etc/falco/falco.yaml").exists() {
         eprintln!("skipped: this machine has a configuration in the usual place");
     } else {
-        assert!(err.contains("Error: You must create a config file at /etc/falco/falco.yaml or by passing -c"), "{err}");
+        assert!(
+            err.contains("Error: You must create a config file at /etc/falco/falco.yaml or by passing -c"),
+            "{err}"
+        );
         assert_eq!(code, Some(1));
     }
     let (_, err, code) =

@@ -10,7 +10,7 @@ use crate::syscalls;
 use crate::versions::{DRIVER_API, FALCO_VERSION, PLUGIN_API, VERSION, json as versions_json};
 use event::Catalogue;
 use rules::load::ENGINE_VERSION;
-use rules::{LoadResult, Loader};
+use rules::{LoadResult, Loader, Provider};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -56,6 +56,26 @@ pub fn events(format: Format) -> String {
 
 fn knows(catalogue: &Catalogue, source: &str) -> bool {
     catalogue.iter().any(|field| field.sources.iter().any(|s| s == source))
+}
+
+/// `--list-plugins`: what answers for a plugin.
+pub fn plugins(config: &Config) -> String {
+    let providers = setup(config).0.providers;
+    let blocks: String = providers.iter().map(plugin_block).collect();
+    format!("{} Plugins Loaded:\n\n{blocks}", providers.len())
+}
+
+/// `--plugin-info`; `None` when nothing of that name is there.
+pub fn plugin(config: &Config, name: &str) -> Option<String> {
+    setup(config).0.providers.iter().find(|provider| provider.name == name).map(plugin_block)
+}
+
+fn plugin_block(provider: &Provider) -> String {
+    let sources = provider.field_sources.join(", ");
+    format!(
+        "Name: {}\nDescription: built into hawkbell\nVersion: {}\nCapabilities:\n  - Field Extraction\n    Sources: {sources}\n\n",
+        provider.name, provider.version
+    )
 }
 
 /// `-L`, or `-l` with the name of a rule. `None` when no such rule is loaded.

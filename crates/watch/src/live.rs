@@ -315,6 +315,11 @@ fn open(prepared: &Prepared, log: &Log) -> Result<Sensor, RunError> {
     let needs = Needs::of(prepared);
     let selection = syscalls::select(prepared.program.needed_syscalls(), &config.syscalls);
     warn_about(&selection, &needs, log);
+    if let Ok(version) = std::fs::read_to_string("/proc/version") {
+        log.info(&format!("System info: {}", version.trim()));
+    }
+    let names = syscalls::names(&selection.selected).join(", ");
+    log.sensor(Priority::Debug, &format!("system calls: {names}"));
     let ring = config.sensor.ring_bytes;
     log.info(&format!("The chosen syscall buffer dimension is: {ring} bytes ({} MBs)", ring >> 20));
     log.info("Opening event source 'syscall'");

@@ -86,6 +86,7 @@ pub fn prepare(options: &Options, config: Config, log: &Log) -> Result<Prepared,
     let mut rules = loader.rule_set().clone();
     select(&mut rules, &config, log);
     let program = rules.program(config.matching);
+    log_enabled(&rules, log);
     Ok(Prepared { config, texts, loader, rules, program, hostname })
 }
 
@@ -187,6 +188,12 @@ fn load(loader: &mut Loader, texts: &RuleTexts, log: &Log) -> Option<String> {
         }
     }
     None
+}
+
+fn log_enabled(rules: &RuleSet, log: &Log) {
+    log.debug("Enabled rules:");
+    rules.enabled().for_each(|rule| log.debug(&format!("   {}", rule.name)));
+    log.debug(&format!("({}) enabled rules in total", rules.enabled().count()));
 }
 
 fn select(rules: &mut RuleSet, config: &Config, log: &Log) {

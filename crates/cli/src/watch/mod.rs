@@ -95,6 +95,13 @@ fn with_config(args: &WatchArgs, config: &Config) -> Result<Option<String>, Fail
     if args.page_size {
         return Ok(Some(describe::page_size()));
     }
+    if args.list.list_plugins {
+        return Ok(Some(describe::plugins(config)));
+    }
+    if let Some(name) = &args.list.plugin_info {
+        let missing = || Failure::message(format!("can't find plugin and print its info: {name}"));
+        return describe::plugin(config, name).map(Some).ok_or_else(missing);
+    }
     let Some(source) = &args.list.list else { return Ok(None) };
     let wanted = FieldListing {
         source: Some(source.as_str()).filter(|source| !source.is_empty()),
