@@ -54,6 +54,19 @@ fn bad_rules_leave_the_old_ones_in_force() {
 }
 
 #[test]
+fn a_rules_file_that_was_away_is_loaded_when_it_is_back() {
+    let Some(watch) = Watch::start(&[]) else { return };
+    fs::remove_file(&watch.rules).unwrap();
+    watch.wait_for_alert("Falco internal: hot restart failure");
+    let fresh = watch.dir.join("fresh");
+    fs::write(&fresh, rules(&watch.dir, "fourth", "")).unwrap();
+    fs::rename(&fresh, &watch.rules).unwrap();
+    watch.wait_for_log("rules and configuration reloaded");
+    watch.touch("fourth");
+    watch.wait_for_alert("opened fourth");
+}
+
+#[test]
 fn a_rotated_file_is_reopened() {
     let dir = tempfile::tempdir().unwrap();
     let (file, old) = (dir.path().join("alerts"), dir.path().join("alerts.1"));

@@ -70,6 +70,7 @@ impl Reloader {
             watched,
             options: options.clone(),
             log: log.clone(),
+            missing: Vec::new(),
         };
         if let Err(error) = std::thread::Builder::new().name("reload".into()).spawn(move || work.run()) {
             log.error(&format!("reload thread: {error}: rules cannot be reloaded"));
@@ -158,6 +159,8 @@ struct Work {
     watched: Watched,
     options: Options,
     log: Log,
+    /// Files that were not there when the watches were set.
+    missing: Vec<PathBuf>,
 }
 
 impl Work {
@@ -167,7 +170,8 @@ impl Work {
         while !self.shared.stop.load(Ordering::Acquire) {
             std::thread::sleep(TICK);
             self.free_retired();
-            if inotify.as_ref().is_some_and(has_events) {
+            if inotify.as_ref().is_some_and(has_events) || self.missing.iter().any(|path| path.exists()) {
+                self.missing.clear();
                 changed = Some(Instant::now());
             }
             let is_quiet = changed.is_some_and(|at| at.elapsed() >= QUIET);
@@ -226,7 +230,8 @@ impl Work {
         }
     }
 
-    fn watch_files(&self) -> Option<Inotify> {
+    fn watch_files(&mut self) -> Option<Inotify> {
+        self.missing.clear();
         if !self.watched.enabled {
             return None;
         }
@@ -237,6 +242,7 @@ impl Work {
         let files = self.watched.files.iter().map(|file| (file, on_file));
         for (path, flags) in files.chain(self.watched.directories.iter().map(|directory| (directory, on_directory))) {
             if let Err(error) = inotify.add_watch(path, flags) {
+                self.missing.push(path.clone());
                 self.log.warning(&format!("watch `{}` for changes: {}", path.display(), error.desc()));
             }
         }
