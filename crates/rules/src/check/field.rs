@@ -38,7 +38,8 @@ pub fn resolve_field(
     let arg = match (dotted, spelled) {
         (Some(key), _) => Some(dotted_argument(info, key)?),
         (None, Some(arg)) => Some(bracket_argument(info, &arg)?),
-        (None, None) if info.arg_required => return Err(missing_argument(info)),
+        // Listings call the argument of `evt.abspath` required, but it has a meaning without one.
+        (None, None) if info.arg_required && info.name != "evt.abspath" => return Err(missing_argument(info)),
         (None, None) => None,
     };
     Ok(FieldRef { id: info.id, arg, text })

@@ -36,7 +36,7 @@ impl OutputFormat {
             return Err(FormatError("empty formatting token".to_owned()));
         }
         let mut format = OutputFormat::default();
-        let mut rest = text.strip_prefix('*').unwrap_or(text);
+        let mut rest = text;
         while let Some(at) = rest.find('%') {
             format.push_text(&rest[..at]);
             rest = format.push_value(&rest[at + 1..], source, catalogue)?;
@@ -149,6 +149,7 @@ mod tests {
         assert_eq!(expressions("%evt.arg.flags_x"), Ok(vec!["evt.arg.flags".into()]));
         assert_eq!(expressions("%tolower(proc.name)%fd.num"), Ok(vec!["tolower(proc.name)".into(), "fd.num".into()]));
         assert_eq!(expressions("%concat(proc.name, \"x\") y"), Ok(vec!["concat(proc.name,x)".into()]));
+        assert_eq!(expressions("%evt.abspath %evt.abspath.src"), Ok(vec!["evt.abspath".into(), "evt.abspath.src".into()]));
         assert_eq!(expressions("%fd.ip %fd.cnet"), Ok(vec!["fd.ip".into(), "fd.cnet".into()]));
     }
 
