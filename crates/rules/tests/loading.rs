@@ -382,6 +382,9 @@ fn results_render_as_text_and_json() {
     assert_eq!(json["errors"][0]["context"]["locations"][1]["item_name"], "r");
     assert_eq!(json["errors"][0]["context"]["locations"][1]["position"]["offset"], 2);
     assert_eq!(json["errors"][0]["codedesc"], "Error compiling condition");
+    let finding = &result.findings()[0];
+    assert_eq!((finding.id.as_str(), finding.subject.as_str()), ("LOAD_ERR_COMPILE_CONDITION", "rule `r`"));
+    assert_eq!(finding.span.as_ref().map(ToString::to_string), Some("0.yaml:3:32".to_owned()));
     assert_eq!((&json["successful"], &json["schema_valid"]), (&false.into(), &false.into()));
 }
 

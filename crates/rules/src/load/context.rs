@@ -39,6 +39,13 @@ pub struct Location {
     pub mark: Mark,
 }
 
+impl Location {
+    /// What to add to line and column so that they count from 1: places in conditions do so already.
+    pub(crate) fn base(&self) -> usize {
+        usize::from(self.item_type != CONDITION_EXPRESSION)
+    }
+}
+
 /// A place in a rules file, outermost level first.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Context {

@@ -149,7 +149,10 @@ mod tests {
         assert_eq!(expressions("%evt.arg.flags_x"), Ok(vec!["evt.arg.flags".into()]));
         assert_eq!(expressions("%tolower(proc.name)%fd.num"), Ok(vec!["tolower(proc.name)".into(), "fd.num".into()]));
         assert_eq!(expressions("%concat(proc.name, \"x\") y"), Ok(vec!["concat(proc.name,x)".into()]));
-        assert_eq!(expressions("%evt.abspath %evt.abspath.src"), Ok(vec!["evt.abspath".into(), "evt.abspath.src".into()]));
+        assert_eq!(
+            expressions("%evt.abspath %evt.abspath.src"),
+            Ok(vec!["evt.abspath".into(), "evt.abspath.src".into()])
+        );
         assert_eq!(expressions("%fd.ip %fd.cnet"), Ok(vec!["fd.ip".into(), "fd.cnet".into()]));
     }
 
