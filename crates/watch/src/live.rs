@@ -70,7 +70,7 @@ struct Live<'a> {
     reloader: Reloader,
     names: Resolver,
     metrics: Collector,
-    empty_polls: u32,
+    silent_since: Instant,
     last_event_ts: u64,
     started: Instant,
     max_time: Option<Duration>,
@@ -104,7 +104,7 @@ impl<'a> Live<'a> {
             names: Resolver::start(prepared.program.host_names()),
             reloader: Reloader::start(Watched::of(&prepared), options, log),
             metrics,
-            empty_polls: 0,
+            silent_since: Instant::now(),
             last_event_ts: 0,
             started: Instant::now(),
             max_time: options.max_seconds.map(Duration::from_secs),
@@ -240,17 +240,16 @@ impl<'a> Live<'a> {
         None
     }
 
+    /// A timeout is a stretch of [`TIMEOUT`] without events, however often the rings were looked at meanwhile.
     fn count_silence(&mut self, taken: usize) {
         if taken > 0 {
-            self.empty_polls = 0;
+            self.silent_since = Instant::now();
             return;
         }
-        self.empty_polls += 1;
-        if self.empty_polls > self.config.max_consecutive_timeouts {
-            self.empty_polls = 0;
-            let count = self.config.max_consecutive_timeouts;
-            let alert = silence_alert(count, self.last_event_ts);
-            self.judge.internal(&alert, now_ns());
+        let most = self.config.max_consecutive_timeouts;
+        if self.silent_since.elapsed() > TIMEOUT * most {
+            self.silent_since = Instant::now();
+            self.judge.internal(&silence_alert(most, self.last_event_ts), now_ns());
         }
     }
 
@@ -384,6 +383,8 @@ fn failed_reload(text: &str) -> Internal {
     )
 }
 
+/// What the re-created system's consumer waits before it says that nothing came.
+const TIMEOUT: Duration = Duration::from_millis(30);
 /// Between two looks at losses, metrics and the time limit.
 const CHECK_EVERY: Duration = Duration::from_millis(20);
 /// How long outputs may take to deliver what is left.
