@@ -234,11 +234,7 @@ impl<'a> Loader<'a> {
         let said = SAID.take();
         let program = said.iter().find_map(|line| line.strip_prefix("prog '")?.split_once('\''));
         match program {
-            Some((program, _)) => {
-                let log = log.text();
-                let log = if log.is_empty() { said_about(&said) } else { log };
-                Refused::new(program.to_owned(), errno, log).into()
-            }
+            Some((program, _)) => Refused::new(program.to_owned(), errno, log.text(), said_about(&said)).into(),
             None => Error::Load { object: self.name.clone(), errno, said: said_about(&said) },
         }
     }

@@ -210,7 +210,7 @@ FN int put_pointed(__u32 area, __u64 array, __u32 first, __u32 count)
 		if (!text)
 			break;
 		hidden_value(spot);
-		len = bpf_probe_read_user_str(&s->event[spot], STRING_BYTES, (void *)text);
+		len = user_string(&s->event[spot], text);
 		if (len > 0)
 			s->sum[0] += len;
 	}

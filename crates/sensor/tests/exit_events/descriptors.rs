@@ -46,7 +46,7 @@ fn made_and_copied() {
     let pidfd = w.raw(SYS_pidfd_open, Kind::SYSCALL_PIDFD_OPEN_X, &[pid, 0], |r| vec![new(r), I(pid), U32(0)]);
     open.push(pidfd);
     open.push(w.raw(SYS_pidfd_getfd, Kind::SYSCALL_PIDFD_GETFD_X, &[pidfd, 1, 0], |r| vec![new(r), I(pidfd), I(1), U32(0)]));
-    w.raw(SYS_close_range, Kind::SYSCALL_CLOSE_RANGE_X, &[90_000, 90_010, 4], |_| vec![I(0), U32(90_000), U32(90_010), U32(4)]);
+    w.raw(SYS_close_range, Kind::SYSCALL_CLOSE_RANGE_X, &[90_000, 90_010, 4], |r| vec![I(r), U32(90_000), U32(90_010), U32(4)]);
     w.raw(SYS_bpf, Kind::SYSCALL_BPF_2_X, &[5, NOWHERE, 0], |r| vec![I(r), U32(5)]);
     open.into_iter().filter(|fd| *fd > 2).for_each(|fd| assert_eq!(call(SYS_close, &[fd]), 0));
 }

@@ -4,6 +4,7 @@
 
 #![allow(unsafe_code)] // raw system calls with arguments of our choice are what is under test
 
+mod compat;
 mod descriptors;
 mod files;
 mod harness;
