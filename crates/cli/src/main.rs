@@ -7,6 +7,7 @@
 mod completions;
 mod dispatch;
 mod exit;
+mod kernel;
 mod rules;
 mod tools;
 mod watch;

@@ -4,5 +4,9 @@
 
 #![allow(unsafe_code)]
 
+pub mod bpf;
 pub mod errno;
+pub mod lsm;
+pub mod perf;
 pub mod ring;
+pub mod seccomp;
