@@ -1,1 +1,10 @@
-//! traffic
+//! Which packets may pass an interface or a pod: catalogue programs and policies come in, attached filters and verdicts
+//! with reasons go out. Parsing and planning are pure; only `kernel` and `attach` touch the machine. Never here: output.
+
+#![forbid(unsafe_code)]
+
+pub mod catalogue;
+pub mod chain;
+pub mod input;
+pub mod reference;
+pub mod traffico;
