@@ -14,8 +14,11 @@ mod lists;
 mod metadata;
 mod proclist;
 mod reader;
+mod tables;
 mod v1;
 mod window;
+mod writer;
 
 pub use error::Error;
 pub use reader::{Counters, Item, Reader, Record};
+pub use writer::{Compression, Writer};

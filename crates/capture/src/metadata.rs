@@ -2,7 +2,7 @@
 //! window; out goes a [`Snapshot`]. Memory follows the data: no length is believed before its bytes arrived, and a
 //! snapshot has a size limit.
 
-use crate::block::Block;
+use crate::block::{self, Block};
 use crate::window::Window;
 use crate::{Error, fdlist, lists, proclist};
 use event::snapshot::{Fd, Machine, Snapshot};
@@ -64,7 +64,7 @@ impl Collector {
 /// `num_cpus u32 · memory u64 · max_pid u64 · hostname char[128] · boot_ts u64 · flags and reserved u64 × 3`.
 fn machine<R: Read>(fields: &mut Fields<'_, R>) -> Result<Machine, Error> {
     let (num_cpus, memory_bytes, max_pid) = (fields.u32()?, fields.u64()?, fields.u64()?);
-    let hostname = fields.take(HOSTNAME_BYTES)?;
+    let hostname = fields.take(block::HOSTNAME_BYTES)?;
     let hostname = hostname.split(|b| *b == 0).next().unwrap_or_default();
     let hostname = String::from_utf8_lossy(hostname).into_owned();
     let boot_ts = fields.u64()?;
@@ -182,5 +182,24 @@ impl<'w, R: Read> Fields<'w, R> {
     }
 }
 
-const HOSTNAME_BYTES: usize = 128;
-const MAX_SNAPSHOT_BYTES: u64 = 1 << 30;
+/// More than any machine of the field has in its tables; tests need not fill all of it.
+const MAX_SNAPSHOT_BYTES: u64 = if cfg!(test) { 1 << 22 } else { 1 << 30 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Entries of a version 9 process list that are as short as they can be, for ever.
+    #[test]
+    fn a_bomb_of_processes_stops_at_the_limit() {
+        let mut entry = [0u8; 150];
+        entry[0] = 150;
+        let endless = std::iter::repeat_n(entry, 100_000).flatten().collect::<Vec<u8>>();
+        let mut window = Window::open(&endless[..]).unwrap();
+        let mut fields = Fields::new(&mut window, u64::from(u32::MAX));
+        let mut collector = Collector::default();
+        let error = collector.block(Block::Procs(9), &mut fields).unwrap_err();
+        assert!(error.to_string().ends_with("its tables need more than 1 GiB"), "{error}");
+        assert!(collector.snapshot.procs.len() < 20_000);
+    }
+}

@@ -199,7 +199,7 @@ impl<R: Read> Reader<R> {
     /// Takes one event block out of the window.
     #[inline]
     fn span(&mut self, shape: EventBlock, block_bytes: usize) -> Result<Span, Error> {
-        if block_bytes > if shape.is_large { MAX_LARGE_BLOCK_BYTES } else { MAX_BLOCK_BYTES } {
+        if block_bytes > if shape.is_large { block::MAX_LARGE_BYTES } else { block::MAX_BYTES } {
             return Err(self.damaged("an event block is too long"));
         }
         if self.window.want(block_bytes) < block_bytes {
@@ -214,7 +214,7 @@ impl<R: Read> Reader<R> {
                 at: at + prefix_bytes,
                 bytes: body.len() - prefix_bytes,
                 cpu: u16::from_le_bytes([*a, *b]),
-                state_only: flags & STATE_ONLY != 0,
+                state_only: flags & block::STATE_ONLY != 0,
             }),
             _ => Err(self.bad_event(DecodeError::Truncated)),
         }
@@ -362,9 +362,3 @@ fn nparams_of(event: &[u8]) -> usize {
 }
 
 const BIG_ENDIAN_MAGIC: u32 = block::SECTION_MAGIC.swap_bytes();
-/// An event has at most 64 KiB, plus its frame, CPU number and flags.
-const MAX_BLOCK_BYTES: usize = 65_536 + 64;
-/// Events with large payloads (plugins, container descriptions); the format sets no limit, memory does.
-const MAX_LARGE_BLOCK_BYTES: usize = 64 << 20;
-/// Dump flag of events that a filter had rejected.
-const STATE_ONLY: u8 = 1;

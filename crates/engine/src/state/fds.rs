@@ -54,8 +54,6 @@ impl FdFlags {
     pub const OVERLAY_LOWER: FdFlags = FdFlags(1 << 6);
     /// Found when events began, not opened by an event.
     pub const FROM_PROC: FdFlags = FdFlags(1 << 7);
-    /// Closed when the process executes another program.
-    pub const CLOEXEC: FdFlags = FdFlags(1 << 8);
 
     /// Whether any bit of `other` is set.
     pub const fn has(self, other: FdFlags) -> bool {
@@ -86,6 +84,15 @@ impl Default for FdEntry {
 impl FdEntry {
     pub fn new(ty: FdType) -> Self {
         FdEntry { ty, ..FdEntry::default() }
+    }
+
+    /// Whether an execve closes it.
+    pub fn closes_on_exec(&self) -> bool {
+        self.open_flags & O_CLOEXEC != 0
+    }
+
+    pub(crate) fn set_closes_on_exec(&mut self, on: bool) {
+        self.open_flags = if on { self.open_flags | O_CLOEXEC } else { self.open_flags & !O_CLOEXEC };
     }
 
     pub fn is_inet(&self) -> bool {
@@ -182,6 +189,9 @@ impl FdTable {
         self.entries.binary_search_by_key(&fd, |(n, _)| *n)
     }
 }
+
+/// Bit of `file_flags`.
+pub(crate) const O_CLOEXEC: u32 = 1 << 12;
 
 #[cfg(test)]
 mod tests {

@@ -3,9 +3,13 @@
 //! event's, and an unknown thread stays unknown unless a source for /proc is given.
 
 pub mod containers;
+mod edit;
 pub mod fds;
+pub mod net;
 pub mod path;
+mod seed;
 pub mod strings;
+mod table;
 pub mod thread;
 pub mod users;
 
@@ -15,6 +19,7 @@ pub use strings::{Interner, Str};
 pub use thread::{Thread, ThreadFlags};
 pub use users::{Accounts, Interfaces};
 
+use crate::counters::{Counter, Counters};
 use event::snapshot::Machine;
 use hashbrown::HashMap;
 use std::borrow::Cow;
@@ -26,9 +31,37 @@ pub struct State {
     pub accounts: Accounts,
     pub interfaces: Interfaces,
     pub containers: Containers,
+    pub counters: Counters,
+    pub(crate) limits: Limits,
     pub(crate) strings: Interner,
+    /// Finds the container id in normalised cgroups.
+    pub(crate) container_of: Option<fn(&[u8]) -> &[u8]>,
+    /// Buffer for text under construction; its content means nothing between calls.
+    pub(crate) scratch: Vec<u8>,
+    fd_count: usize,
     threads: HashMap<i64, Box<Thread>, foldhash::fast::RandomState>,
     groups: HashMap<i64, ThreadGroup, foldhash::fast::RandomState>,
+}
+
+/// How much the tables may hold.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Rows of the thread table.
+    pub threads: usize,
+    /// Open files of one process.
+    pub fds: usize,
+    /// Bytes of the arguments of one thread.
+    pub args_bytes: usize,
+    /// Bytes of the environment of one process.
+    pub env_bytes: usize,
+    /// The process that watches; it always gets its rows. -1 = not in the stream.
+    pub own_pid: i64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { threads: 262_144, fds: 4096, args_bytes: 4096, env_bytes: 4096, own_pid: -1 }
+    }
 }
 
 /// The threads of one process.
@@ -55,6 +88,11 @@ impl State {
 
     pub fn thread_count(&self) -> usize {
         self.threads.len()
+    }
+
+    /// Open files of all processes together.
+    pub fn fd_count(&self) -> usize {
+        self.fd_count
     }
 
     /// The main thread of `thread`'s process, itself if it is one; `None` when it is not in the table.

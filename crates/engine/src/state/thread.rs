@@ -81,8 +81,8 @@ pub struct Thread {
     pub lastevent_fd: i64,
     pub(crate) children: Vec<i64>,
     pub(crate) fds: FdTable,
-    pub(crate) enter: Option<Box<[u8]>>,
-    pub(crate) enter_cpu: u16,
+    /// The last enter event of this thread, as it lies in memory; empty = none.
+    pub(crate) enter: Vec<u8>,
 }
 
 /// Clone flags and marks of the engine in the same word (`clone_flags` of the flag tables).
@@ -172,8 +172,7 @@ impl Thread {
             lastevent_fd: -1,
             children: Vec::new(),
             fds: FdTable::default(),
-            enter: None,
-            enter_cpu: 0,
+            enter: Vec::new(),
         }
     }
 
@@ -189,6 +188,13 @@ impl Thread {
     /// Whether it lives in a pid namespace below the host's.
     pub fn in_pidns(&self) -> bool {
         self.flags.has(ThreadFlags::CHILD_IN_PIDNS) || self.tid != self.vtid
+    }
+
+    /// Renews the two durations that follow from the other times.
+    pub(crate) fn measure_exe_age(&mut self) {
+        let ctime = self.exe_ino_ctime;
+        self.exe_ino_ctime_duration_clone_ts = if self.clone_ts == 0 { 0 } else { self.clone_ts.saturating_sub(ctime) };
+        self.exe_ino_ctime_duration_pidns_start = ctime.saturating_sub(self.pidns_init_start_ts);
     }
 
     /// Arguments after argv[0], in order.
@@ -214,7 +220,12 @@ impl Thread {
         })
     }
 
-    /// Live child processes of this thread.
+    /// The name that `cmdline` begins with.
+    pub(crate) fn cmdline_comm(&self) -> &[u8] {
+        self.cmdline.get(..self.cmdline_comm_len as usize).unwrap_or_default()
+    }
+
+    /// Child processes and threads of this thread that are in the table.
     pub fn child_count(&self) -> usize {
         self.children.len()
     }
@@ -222,7 +233,6 @@ impl Thread {
 
 /// The items of a NUL-separated list; a last item without its NUL counts.
 pub fn items(list: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let list = list.strip_suffix(b"\0").unwrap_or(list);
     let skip = usize::from(list.is_empty());
-    list.split(|b| *b == 0).skip(skip)
+    list.strip_suffix(b"\0").unwrap_or(list).split(|b| *b == 0).skip(skip)
 }

@@ -1,0 +1,83 @@
+//! What happens in a real container is told apart from the host: containerd and runc start one from an image made on the
+//! spot, and the alert carries its id. Needs root, containerd and a static busybox; nothing is left behind.
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use support::{Watch, root};
+
+const CONTAINER: &str = "hawkbell-test-container";
+
+#[test]
+fn alerts_from_a_container_carry_its_id() {
+    if !["containerd", "ctr", "runc", "busybox"].iter().all(|tool| on_path(tool)) {
+        println!("skipped: needs containerd, ctr, runc and busybox");
+        return;
+    }
+    let Some(mut watch) = Watch::start(&[root().join("rules")]) else { return };
+    let containerd = Containerd::start(&watch.scratch);
+    containerd.run("cp /bin/busybox /tmp/dropped && ln -s dropped /tmp/true && /tmp/true");
+    let alerts = watch.until_sentinel();
+    let alert = alerts.iter().find(|a| a["rule"] == "Program not from the image run in a container");
+    let alert = alert.unwrap_or_else(|| panic!("no alert from the container among {alerts:#?}"));
+    assert_eq!(alert["output_fields"]["container.id"], CONTAINER[..12]);
+}
+
+/// A containerd with directories and socket of its own.
+struct Containerd {
+    child: Child,
+    home: PathBuf,
+}
+
+impl Containerd {
+    fn start(home: &Path) -> Containerd {
+        let config = home.join("containerd.toml");
+        let text = format!(
+            "version = 2\nroot = \"{0}/root\"\nstate = \"{0}/state\"\n\
+             disabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n[grpc]\naddress = \"{0}/containerd.sock\"\n",
+            home.display()
+        );
+        fs::write(&config, text).expect("write the configuration");
+        let log = fs::File::create(home.join("containerd.log")).expect("make the log");
+        let mut command = Command::new("containerd");
+        command.arg("--config").arg(&config).stdout(Stdio::null()).stderr(log);
+        let containerd = Containerd { child: command.spawn().expect("start containerd"), home: home.to_owned() };
+        let image = home.join("image.tar");
+        let made = Command::new("sh").arg(root().join("scripts/busybox-image.sh")).arg(&image).status();
+        assert!(made.is_ok_and(|s| s.success()), "make the image");
+        let deadline = Instant::now() + Duration::from_secs(15);
+        while !containerd.ctr(&["version"]) {
+            assert!(Instant::now() < deadline, "containerd does not answer");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        assert!(containerd.ctr(&["images", "import", &image.to_string_lossy()]), "import the image");
+        containerd
+    }
+
+    fn run(&self, script: &str) {
+        let image = "docker.io/library/hawkbell-test:latest";
+        assert!(self.ctr(&["run", "--rm", image, CONTAINER, "sh", "-c", script]), "run the container");
+    }
+
+    fn ctr(&self, args: &[&str]) -> bool {
+        let socket = self.home.join("containerd.sock");
+        let mut command = Command::new("timeout");
+        command.args(["30", "ctr", "-a"]).arg(socket).args(args).stdout(Stdio::null()).stderr(Stdio::null());
+        command.status().is_ok_and(|s| s.success())
+    }
+}
+
+impl Drop for Containerd {
+    fn drop(&mut self) {
+        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        let _ = self.child.wait();
+    }
+}
+
+fn on_path(tool: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|dir| dir.join(tool).is_file())
+}

@@ -1,0 +1,143 @@
+//! What a run is told to do: falco.yaml and `-o` options come in, a [`Config`] with every value decided goes out, together
+//! with the files it came from. Defaults live in `keys`, merging in `merge`. Values that would silently change what is
+//! watched are errors with their place; everything else falls back with a warning.
+
+pub mod duration;
+mod env;
+pub mod keys;
+pub mod merge;
+pub mod node;
+pub mod read;
+pub mod schema;
+mod sections;
+
+pub use merge::{LoadError, Loaded, LoadedFile};
+pub use node::{Node, Place};
+pub use sections::{
+    Capture, Drops, FileOutput, HttpOutput, Metrics, Noise, Plugin, ProgramOutput, Selection, Sensor, Syscalls,
+    Threads, WebServer,
+};
+
+use read::Reader;
+use rules::{AppendOutput, Matching, Priority};
+use std::path::{Path, PathBuf};
+
+/// Everything configuration decides, with defaults filled in.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub files: Vec<LoadedFile>,
+    pub directories: Vec<PathBuf>,
+    /// The merged tree, for `--support`.
+    pub tree: Node,
+    pub watch_files: bool,
+    pub rules_files: Vec<PathBuf>,
+    pub selections: Vec<Selection>,
+    pub kind: Kind,
+    pub capture_file: Option<PathBuf>,
+    pub sensor: Sensor,
+    pub capture: Capture,
+    /// `None` = all of `plugins`.
+    pub load_plugins: Option<Vec<String>>,
+    pub plugins: Vec<Plugin>,
+    pub style: Style,
+    pub priority: Priority,
+    pub matching: Matching,
+    /// Alerts that may wait for each output.
+    pub queue_capacity: usize,
+    pub buffered: bool,
+    pub append_output: Vec<AppendOutput>,
+    pub static_fields: Vec<(String, String)>,
+    pub stdout: bool,
+    pub syslog: bool,
+    pub syslog_socket: PathBuf,
+    pub file: Option<FileOutput>,
+    pub program: Option<ProgramOutput>,
+    pub http: Option<HttpOutput>,
+    pub output_timeout_ms: u64,
+    pub web: Option<WebServer>,
+    pub log: Log,
+    pub max_consecutive_timeouts: u32,
+    pub drops: Drops,
+    pub metrics: Option<Metrics>,
+    pub syscalls: Syscalls,
+    pub threads: Threads,
+    pub snaplen: u32,
+    pub noise: Vec<Noise>,
+    /// What is odd but no reason to stop.
+    pub warnings: Vec<String>,
+}
+
+/// Where events come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Live,
+    Replay,
+    /// Only plugins send events.
+    NoDriver,
+}
+
+/// How alerts look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Style {
+    pub json: bool,
+    pub json_output: bool,
+    pub json_message: bool,
+    pub json_fields: bool,
+    pub json_tags: bool,
+    pub iso_time: bool,
+    pub base64: bool,
+}
+
+/// Where and how much to log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Log {
+    pub stderr: bool,
+    pub syslog: bool,
+    pub level: Priority,
+    /// Least severe message of the sensor; `None` = none at all.
+    pub sensor: Option<Priority>,
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The text of the re-created system, and the place the value was written at.
+    #[error("{text} (at {place})")]
+    Value { text: String, place: Place },
+}
+
+impl Config {
+    /// Loads `main` and applies `options` (`key=value`). Without a file every key has its default.
+    ///
+    /// # Errors
+    /// A file cannot be read or parsed, an option makes no sense, or a value would change what is watched.
+    pub fn load(main: Option<&Path>, options: &[String]) -> Result<Config, ConfigError> {
+        let loaded = merge::load(main, options)?;
+        sections::read(loaded)
+    }
+
+    /// The configuration when no file was given: alerts on standard output, log on standard error, container fields
+    /// appended as event sources suggest. Rules are the embedded ones.
+    ///
+    /// # Errors
+    /// An option makes no sense.
+    pub fn own_defaults(options: &[String]) -> Result<Config, ConfigError> {
+        let mut all: Vec<String> = OWN_DEFAULTS.iter().map(|option| (*option).to_owned()).collect();
+        all.extend_from_slice(options);
+        Config::load(None, &all)
+    }
+
+    /// Whether any alert can go anywhere.
+    pub fn has_output(&self) -> bool {
+        self.stdout || self.syslog || self.file.is_some() || self.program.is_some() || self.http.is_some()
+    }
+}
+
+fn value_error(read: Reader<'_>, path: &str, text: String) -> ConfigError {
+    ConfigError::Value { text, place: read.place(path) }
+}
+
+const OWN_DEFAULTS: &[&str] =
+    &["stdout_output.enabled=true", "log_stderr=true", "log_syslog=false", "append_output[].suggested_output=true"];
