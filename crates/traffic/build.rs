@@ -4,14 +4,29 @@
 use std::error::Error;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    if let Err(error) = write_tables() {
+        println!("cargo::error={error}");
+        return ExitCode::FAILURE;
+    }
+    let out = std::env::var("OUT_DIR").unwrap_or_default();
+    for source in ["bpf/programs.bpf.c", "bpf/policy.bpf.c"] {
+        let built = bpf_build::Object::new(source).include("bpf").include(&out).build();
+        if built != ExitCode::SUCCESS {
+            return built;
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn write_tables() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
-    println!("cargo::rerun-if-changed=bpf/catalogue.def");
+    println!("cargo::rerun-if-changed=bpf");
     let text = std::fs::read_to_string("bpf/catalogue.def")?;
     let rows = text.lines().filter(|l| l.starts_with("PROGRAM(")).map(Row::parse).collect::<Result<Vec<_>, _>>()?;
-    write_tables(&rows, &out)?;
-    Ok(())
+    write_rows(&rows, &out)
 }
 
 struct Row {
@@ -38,7 +53,7 @@ fn word(words: &[(&str, &'static str)], text: &str) -> Option<&'static str> {
     words.iter().find(|(name, _)| *name == text).map(|(_, code)| *code)
 }
 
-fn write_tables(rows: &[Row], out: &Path) -> Result<(), Box<dyn Error>> {
+fn write_rows(rows: &[Row], out: &Path) -> Result<(), Box<dyn Error>> {
     let (mut rust, mut c) = (String::from("[\n"), String::new());
     for Row { number, name, input, layer } in rows {
         writeln!(rust, "Program {{ number: {number}, name: \"{name}\", input: {input}, layer: {layer} }},")?;

@@ -17,6 +17,7 @@ pub struct Loader<'a> {
     object: &'a [u8],
     globals: Vec<(String, Vec<u8>)>,
     max_entries: Vec<(String, u32)>,
+    value_bytes: Vec<(String, u32)>,
     reused: Vec<(String, &'a Map)>,
     inner: Vec<(String, &'a Map)>,
     autoload: Vec<(String, bool)>,
@@ -42,6 +43,7 @@ impl<'a> Loader<'a> {
             object,
             globals: Vec::new(),
             max_entries: Vec::new(),
+            value_bytes: Vec::new(),
             reused: Vec::new(),
             inner: Vec::new(),
             autoload: Vec::new(),
@@ -60,6 +62,13 @@ impl<'a> Loader<'a> {
     #[must_use]
     pub fn max_entries(mut self, map: &str, entries: u32) -> Self {
         self.max_entries.push((map.to_owned(), entries));
+        self
+    }
+
+    /// Sets the size of a map's values.
+    #[must_use]
+    pub fn value_bytes(mut self, map: &str, bytes: u32) -> Self {
+        self.value_bytes.push((map.to_owned(), bytes));
         self
     }
 
@@ -181,6 +190,10 @@ impl<'a> Loader<'a> {
         for (name, entries) in &self.max_entries {
             let mut map = self.open_map(open, name)?;
             map.set_max_entries(*entries).map_err(|e| Error::call("resize map", name, &e))?;
+        }
+        for (name, bytes) in &self.value_bytes {
+            let mut map = self.open_map(open, name)?;
+            map.set_value_size(*bytes).map_err(|e| Error::call("resize values of map", name, &e))?;
         }
         for (name, existing) in &self.reused {
             let mut map = self.open_map(open, name)?;

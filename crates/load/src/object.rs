@@ -5,7 +5,7 @@ use crate::ffi::{self, LogBuffer};
 use crate::map::Map;
 use libbpf_rs::{MapCore, ProgramMut};
 use std::io::Read;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 /// An object in the kernel. Dropping it unloads programs that no link, pin or program array holds.
@@ -129,6 +129,15 @@ impl Object {
         array.update_fd(&index.to_ne_bytes(), self.program(program)?.as_fd())
     }
 
+    /// The loaded program, open a second time.
+    ///
+    /// # Errors
+    /// EMFILE when no descriptor is left.
+    pub fn program_fd(&self, program: &str) -> Result<OwnedFd, Error> {
+        let fd = self.program(program)?.as_fd().try_clone_to_owned();
+        fd.map_err(|e| Error::Call { what: "open program", name: program.to_owned(), errno: e.raw_os_error().unwrap_or(0) })
+    }
+
     pub(crate) fn program(&self, name: &str) -> Result<ProgramMut<'_>, Error> {
         let loaded = |p: &ProgramMut<'_>| p.name() == name && p.autoload();
         self.object.progs_mut().find(loaded).ok_or_else(|| self.no_such("program", name))
@@ -186,6 +195,16 @@ impl Link {
         let found = object.object.progs().find(|p| p.name() == program);
         let found = found.ok_or_else(|| object.no_such("program", program))?;
         self.link.update_prog(&found).map_err(|e| Error::call("replace program", program, &e))
+    }
+}
+
+impl Link {
+    pub(crate) fn raw(&self) -> &libbpf_rs::Link {
+        &self.link
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.program
     }
 }
 

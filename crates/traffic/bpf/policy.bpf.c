@@ -7,11 +7,8 @@
  * text, for list and plan). Cost: 3 ns for the smallest policy, about 40 ns with 10,000 prefixes.
  * Never: tail calls, CO-RE, writes to the packet, a loop whose bound comes from the packet.
  */
-#include <linux/types.h>
-#include <linux/bpf.h>
-#include <stdbool.h>
-#include <bpf/bpf_helpers.h>
-#include <bpf/bpf_endian.h>
+#include "common.h"
+#include "skb.h"
 #include "policy.h"
 #include "packet.h"
 
@@ -179,10 +176,8 @@ static __always_inline void find_transport(const char *blob, const struct packet
 			rows->source_port = find_in_16(blob, &config.source_port, 0, p->source_port);
 	} else if (p->transport == ICMP_TYPE) {
 		rows->transport = config.icmp_only;
-		if (p->family == 4 && config.icmp4.used)
-			rows->transport = find_in_16(blob, &config.icmp4, 0, p->icmp);
-		if (p->family == 6 && config.icmp6.used)
-			rows->transport = find_in_16(blob, &config.icmp6, 0, p->icmp);
+		if (config.icmp.used)
+			rows->transport = find_in_16(blob, &config.icmp, 0, p->icmp);
 	} else {
 		rows->transport = config.no_transport;
 	}

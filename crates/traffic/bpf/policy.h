@@ -25,7 +25,7 @@ struct search {
 /* What the policy is, known before load: the verifier removes what a policy does not use. Rust: tables::Config. */
 struct config {
 	struct search source4, destination4, source6, destination6;
-	struct search source_port, destination_port, icmp4, icmp6, ethertype;
+	struct search source_port, destination_port, icmp, ethertype;
 	__u32 words;		/* 64-bit words per row: one bit per flow of the policy */
 	__u32 rows;		/* byte offset of the rows */
 	__u32 row_mask;		/* number of rows - 1, a power of two - 1 */

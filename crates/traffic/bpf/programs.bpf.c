@@ -6,11 +6,8 @@
  * Map: `verdicts`, per CPU, packets and bytes per dropping stage and for "passed". Cost: 1-5 ns per packet.
  * Never: tail calls, CO-RE, writes to the packet.
  */
-#include <linux/types.h>
-#include <linux/bpf.h>
-#include <stdbool.h>
-#include <bpf/bpf_helpers.h>
-#include <bpf/bpf_endian.h>
+#include "common.h"
+#include "skb.h"
 #include "frame.h"
 #include "catalogue_files.h" /* generated: one include per row of catalogue.def */
 

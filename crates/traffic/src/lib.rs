@@ -6,5 +6,10 @@
 pub mod catalogue;
 pub mod chain;
 pub mod input;
+pub mod interpret;
+pub mod kernel;
+pub mod packet;
+pub mod policy;
 pub mod reference;
+pub mod tables;
 pub mod traffico;
