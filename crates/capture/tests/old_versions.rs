@@ -181,6 +181,16 @@ fn bytes_that_a_later_version_adds_to_an_entry_are_skipped() {
 }
 
 #[test]
+fn options_of_the_section_header_are_skipped() {
+    let good = write(&full_snapshot(), &some_events(), capture::Compression::Plain);
+    let (header, rest) = good.split_at(SECTION_BYTES);
+    let total = u32::try_from(SECTION_BYTES + 8).unwrap().to_le_bytes();
+    let mut bytes = [&header[..4], &total, &header[8..24], &[4, 0, 3, 0, b'e', b't', b'c', 0], &total].concat();
+    bytes.extend(rest);
+    assert_eq!(read(&bytes).snapshots, [full_snapshot()]);
+}
+
+#[test]
 fn open_files_without_lengths() {
     let full = without_tail(&full_snapshot().procs[0]);
     let mut body = full.tid.to_le_bytes().to_vec();

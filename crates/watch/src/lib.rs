@@ -5,6 +5,23 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+pub mod drops;
+pub mod internal;
+pub mod judge;
 pub mod log;
+pub mod noise;
+pub mod options;
 pub mod outputs;
+pub mod prepare;
+pub mod rule_files;
+mod sd;
+pub mod signals;
+pub mod stats;
 mod syslog;
+pub mod web;
+
+/// Wall clock, ns since the epoch.
+pub(crate) fn now_ns() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -9,8 +9,8 @@ use super::{open, paths, time};
 use crate::context::Context;
 use bumpalo::Bump;
 use event::snapshot::FdType;
-use event::tables::{EventFlags, EventInfo, Sc};
-use event::{FieldArg, Kind, ParamType, Value};
+use event::tables::{EventFlags, EventInfo, Sc, syscalls};
+use event::{Event, FieldArg, Kind, ParamType, Value};
 
 /// The value of event field `field`.
 #[allow(clippy::too_many_lines)] // a table
@@ -144,13 +144,19 @@ fn is_meta(ctx: &Context<'_>) -> bool {
 /// The name of what happened: for generic events the system call, for asynchronous ones the name they carry.
 pub(crate) fn type_of<'a>(ctx: &Context<'a>, arena: &'a Bump) -> &'a [u8] {
     match ctx.event.kind {
-        Kind::GENERIC_X | Kind::GENERIC_E => {
-            let code = ctx.event.u64(0).and_then(|code| u16::try_from(code).ok());
-            code.and_then(|code| Sc(code).name()).unwrap_or("unknown").as_bytes()
-        }
+        Kind::GENERIC_X | Kind::GENERIC_E => generic_call(ctx.event).unwrap_or("unknown").as_bytes(),
         Kind::ASYNCEVENT_E => valid(c_string(ctx.event.param(1).unwrap_or_default()), arena),
         kind => kind.info().map_or("NA", |i| i.name).as_bytes(),
     }
+}
+
+/// The call behind a generic event; by its number on x86-64 where its code was not known when it was recorded.
+fn generic_call(event: &Event<'_>) -> Option<&'static str> {
+    let code = Sc(u16::try_from(event.u64(0)?).ok()?);
+    code.name().filter(|name| *name != "unknown").or_else(|| {
+        let number = event.u64(1)?;
+        syscalls().iter().find(|call| u64::from(call.nr) == number)?.sc.name()
+    })
 }
 
 fn is_type(ctx: &Context<'_>, arg: &FieldArg, arena: &Bump) -> bool {

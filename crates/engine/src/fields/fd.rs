@@ -153,8 +153,10 @@ pub(super) struct End {
     pub(super) port: u16,
 }
 
+/// The descriptor; -1 for a call that failed to create one.
 fn number(ctx: &Context<'_>) -> i64 {
-    ctx.fd_num.unwrap_or(-1)
+    let creates = ctx.event.kind.has(EventFlags::CREATES_FD);
+    ctx.fd_num.filter(|fd| *fd >= 0 || !creates).unwrap_or(-1)
 }
 
 fn ip<'a>(end: End) -> Value<'a> {

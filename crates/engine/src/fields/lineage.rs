@@ -23,19 +23,20 @@ pub(super) fn parent<'a>(state: &'a State, thread: &'a Thread) -> Option<&'a Thr
     state.ancestors(thread).next()
 }
 
-/// The leader of `thread`'s session or group: by id where the id is the host's, else the eldest of the unbroken line of
-/// ancestors that share it.
+/// The leader of `thread`'s session or group: by id where the id is the host's, else (and when that thread is gone) the
+/// eldest of the unbroken line of ancestors that share it.
 pub(super) fn leader<'a>(state: &'a State, thread: &'a Thread, of: Leader) -> Option<&'a Thread> {
     let id = |t: &Thread| match of {
         Leader::Session => t.sid,
         Leader::VirtualGroup => t.vpgid,
         Leader::Group => t.pgid,
     };
-    let own = id(thread);
-    if of == Leader::Group || !thread.in_pidns() {
+    let own = Some(id(thread)).filter(|own| *own >= 0)?;
+    if of == Leader::Group {
         return state.thread(own);
     }
-    state.ancestors(thread).take_while(|t| id(t) == own).last()
+    let by_id = (!thread.in_pidns()).then(|| state.thread(own)).flatten();
+    by_id.or_else(|| state.ancestors(thread).take_while(|t| id(t) == own).last())
 }
 
 /// The pid of the eldest of thread and ancestors whose name ends like a shell's.
@@ -94,10 +95,8 @@ fn of_ancestor<'a>(
 
 fn all_joined<'a>(state: &'a State, thread: &'a Thread, field: Builtin, arena: &'a Bump) -> Option<Value<'a>> {
     let mut text = Text::new(arena);
-    for (index, ancestor) in state.ancestors(thread).enumerate() {
-        if index > 0 {
-            text.push(b" ");
-        }
+    for ancestor in state.ancestors(thread) {
+        text.separate(0, b" ");
         if let Value::Str(bytes) = value(state, ancestor, field, arena) {
             text.push(bytes);
         }

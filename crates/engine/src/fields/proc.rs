@@ -27,7 +27,6 @@ pub(super) fn extract<'a>(
     }
     let thread = ctx.thread?;
     let state = ctx.state;
-    let main = || state.main_thread(thread);
     let parent = || lineage::parent(state, thread);
     let text = |bytes: &'a [u8]| Some(Value::Str(valid(bytes, arena)));
     let made = |bytes: &'a [u8]| Some(Value::Str(bytes));
@@ -39,7 +38,6 @@ pub(super) fn extract<'a>(
     let leader_name = |of| text(leader(of).map_or(b"", |t| &t.comm));
     let leader_exe = |of| text(leader(of).map_or(b"", |t| &t.exe));
     let leader_exepath = |of| text(leader(of).map_or(b"", |t| &t.exepath));
-    let main_kb = |kb: fn(&Thread) -> u32| uint(main().map_or(0, kb).into());
     let own_kb = |kb: u32| if thread.is_main() { u64::from(kb) } else { 0 };
     match field {
         B::ProcExe => text(&thread.exe),
@@ -100,9 +98,9 @@ pub(super) fn extract<'a>(
         B::ProcFdopencount => uint(open_count(state, thread)),
         B::ProcFdlimit => int(fd_limit(state, thread)),
         B::ProcFdusage => Some(Value::Double(fd_usage(state, thread))),
-        B::ProcVmsize => main_kb(|t| t.vmsize_kb),
-        B::ProcVmrss => main_kb(|t| t.vmrss_kb),
-        B::ProcVmswap => main_kb(|t| t.vmswap_kb),
+        B::ProcVmsize => uint(thread.vmsize_kb.into()),
+        B::ProcVmrss => uint(thread.vmrss_kb.into()),
+        B::ProcVmswap => uint(thread.vmswap_kb.into()),
         B::ThreadPfmajor => uint(thread.pfmajor),
         B::ThreadPfminor => uint(thread.pfminor),
         B::ThreadIsmain => flag(thread.is_main()),
@@ -192,7 +190,7 @@ fn cgroup<'a>(thread: &'a Thread, arg: &FieldArg) -> Option<&'a [u8]> {
 }
 
 fn open_count(state: &State, thread: &Thread) -> u64 {
-    state.fds_of(thread).map_or(0, |fds| fds.len() as u64)
+    state.main_thread(thread).and_then(|main| state.fds_of(main)).map_or(0, |fds| fds.len() as u64)
 }
 
 fn fd_limit(state: &State, thread: &Thread) -> i64 {

@@ -1,39 +1,37 @@
 //! What the tests of this crate share: a capture run through the engine. Nothing here asserts; tests do.
 
+#![allow(dead_code)] // every test binary uses its part
+
 use capture::{Item, Reader};
-use engine::{Context, State, Surroundings};
+use engine::state::Containers;
+use engine::{Context, Engine, Options, is_judged};
 use std::path::Path;
 
-/// Calls `see` for every event that reaches the rules, after the state took it in.
+/// Calls `see` for every event that reaches the rules, after the state took it in. No host name, and containers are not
+/// recognised: the recorded values were made without either.
 pub fn replay(path: &Path, see: &mut dyn FnMut(&Context<'_>)) {
+    let mut engine = Engine::new(Options { hostname: Some(String::new()), ..Options::default() });
+    engine.state_mut().containers = Containers::new(&[]);
+    run(engine, path, see);
+}
+
+/// The same with containers, as the recorded alerts were made.
+pub fn replay_with_containers(path: &Path, see: &mut dyn FnMut(&Context<'_>)) {
+    run(Engine::new(Options::default()), path, see);
+}
+
+fn run(mut engine: Engine, path: &Path, see: &mut dyn FnMut(&Context<'_>)) {
     let mut reader = Reader::open(std::fs::File::open(path).expect("a capture")).expect("a readable capture");
-    let (state, around) = (State::default(), Surroundings::default());
-    let mut num = 0;
-    let (mut first_ts, mut previous_ts) = (0, 0);
+    engine.seed(reader.take_snapshot());
     while let Some(item) = reader.next().expect("a good capture") {
-        let Item::Event(record) = item else { continue };
-        num += 1;
-        let ts = record.event.ts;
-        if num == 1 {
-            (first_ts, previous_ts) = (ts, ts);
+        match item {
+            Item::Section(snapshot) => engine.seed(snapshot.clone()),
+            Item::Event(record) => {
+                let context = engine.push(&record.event, "syscall");
+                if !record.state_only && is_judged(record.event.kind) {
+                    see(&context);
+                }
+            }
         }
-        let context = Context {
-            event: &record.event,
-            num,
-            source: "syscall",
-            state: &state,
-            around: &around,
-            thread: None,
-            fd_num: None,
-            fd: None,
-            fd_name_changed: false,
-            enter: None,
-            errno: 0,
-            first_ts,
-            previous_ts,
-            hostname: "",
-        };
-        see(&context);
-        previous_ts = ts;
     }
 }
