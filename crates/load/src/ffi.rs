@@ -118,8 +118,8 @@ const BTF_KIND_DATASEC: u32 = 15;
 /// Enough for the end of any log that a person would read; the verifier keeps the tail on 6.4 and later.
 const LOG_BYTES: usize = 1 << 20;
 
-/// Ids of the maps that a program uses, at most [`MAX_MAPS`].
-pub fn program_maps(fd: std::os::fd::BorrowedFd<'_>) -> Result<Vec<u32>, i32> {
+/// Ids of the maps that a program uses, at most [`MAX_MAPS`], and the instructions the verifier went through.
+pub fn program_maps(fd: std::os::fd::BorrowedFd<'_>) -> Result<(Vec<u32>, u32), i32> {
     use std::os::fd::AsRawFd;
     let mut ids = vec![0u32; MAX_MAPS];
     // SAFETY: an all-zero bpf_prog_info asks for nothing but the fixed fields.
@@ -133,7 +133,7 @@ pub fn program_maps(fd: std::os::fd::BorrowedFd<'_>) -> Result<Vec<u32>, i32> {
         return Err(-status);
     }
     ids.truncate(info.nr_map_ids as usize);
-    Ok(ids)
+    Ok((ids, info.verified_insns))
 }
 
 /// A program of this project uses a dozen maps at most.

@@ -16,6 +16,8 @@ pub struct LoadedProgram {
     /// At most 15 bytes: the kernel cuts longer names.
     pub name: String,
     pub map_ids: Vec<u32>,
+    /// Instructions the verifier went through (Linux 5.16 and later, 0 before): what loading costs.
+    pub verified_instructions: u32,
     fd: OwnedFd,
 }
 
@@ -24,12 +26,19 @@ impl LoadedProgram {
     /// ENOENT when there is no such program, EPERM without CAP_SYS_ADMIN.
     pub fn by_id(id: u32) -> Result<LoadedProgram, Error> {
         let failed = |e: &libbpf_rs::Error| Error::call("open program by id", &id.to_string(), e);
-        let fd = libbpf_rs::Program::fd_from_id(id).map_err(|e| failed(&e))?;
+        LoadedProgram::of(libbpf_rs::Program::fd_from_id(id).map_err(|e| failed(&e))?)
+    }
+
+    /// # Errors
+    /// The descriptor is no program.
+    pub fn of(fd: OwnedFd) -> Result<LoadedProgram, Error> {
+        let failed = |e: &libbpf_rs::Error| Error::call("ask about program", "of a descriptor", e);
+        let id = libbpf_rs::Program::id_from_fd(fd.as_fd()).map_err(|e| failed(&e))?;
         let handle = ProgramHandle::from_prog_id(id).map_err(|e| failed(&e))?;
         let name = handle.name().to_string_lossy().into_owned();
-        let map_ids = ffi::program_maps(fd.as_fd())
+        let (map_ids, verified_instructions) = ffi::program_maps(fd.as_fd())
             .map_err(|errno| Error::Call { what: "ask about program", name: name.clone(), errno })?;
-        Ok(LoadedProgram { id, name, map_ids, fd })
+        Ok(LoadedProgram { id, name, map_ids, verified_instructions, fd })
     }
 
     /// The map called `name` among those the program uses (the kernel cuts names at 15 bytes).

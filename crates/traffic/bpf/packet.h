@@ -7,6 +7,12 @@
 #ifndef HAWKBELL_PACKET_H
 #define HAWKBELL_PACKET_H
 
+/*
+ * What was written to memory before is read back after it, so that the verifier knows nothing about it any more and can
+ * take all the ways that lead here for one.
+ */
+#define FORGET() asm volatile("" ::: "memory")
+
 enum reading { READ = 0, CUT_OFF = 1, UNREADABLE = 2 };
 enum place { WHOLE = 0, FIRST = 1, LATER = 2 };
 enum transport { NO_TRANSPORT = 0, PORTS = 1, ICMP_TYPE = 2 };
@@ -25,6 +31,8 @@ struct packet {
 	__u8 transport;
 	__u8 tcp_flags;
 	bool has_identity;	/* belongs to a flow that can be remembered */
+	__u16 network;		/* offset of the network header */
+	__u16 offset;		/* of the header to be read next, from the network header */
 };
 
 enum {
@@ -50,14 +58,26 @@ static __always_inline bool is_tag(__u16 type)
 	return type == ETHERTYPE_VLAN || type == ETHERTYPE_QINQ;
 }
 
-static __always_inline bool has_ports(__u8 protocol)
+/* Membership by bit mask: one branch where a chain of comparisons would give the verifier six states to follow. */
+static __always_inline bool in_masks(__u8 number, __u64 low, __u64 from_128)
 {
-	return protocol == TCP || protocol == 17 || protocol == 33 || protocol == 132 || protocol == 136;
+	if (number < 64)
+		return low >> number & 1;
+	return number >= 128 && number < 192 && (from_128 >> (number - 128) & 1);
 }
 
+#define BIT(number) (1ULL << (number))
+
+/* TCP, UDP, DCCP; SCTP (132), UDP-Lite (136) */
+static __always_inline bool has_ports(__u8 protocol)
+{
+	return in_masks(protocol, BIT(6) | BIT(17) | BIT(33), BIT(4) | BIT(8));
+}
+
+/* Hop-by-hop, routing, destination options; mobility (135), HIP (139), shim6 (140) */
 static __always_inline bool is_extension(__u8 next)
 {
-	return next == 0 || next == 43 || next == 60 || next == 135 || next == 139 || next == 140;
+	return in_masks(next, BIT(0) | BIT(43) | BIT(60), BIT(7) | BIT(11) | BIT(12));
 }
 
 static __always_inline enum reading read_ports(struct packet *p, const void *at, const void *end)
@@ -99,6 +119,15 @@ static __always_inline enum reading read_icmp(struct packet *p, const void *at, 
 
 static __always_inline enum reading read_transport(struct packet *p, const void *at, const void *end)
 {
+	__u32 offset;
+
+	FORGET();
+	offset = p->offset;
+	if (offset > 40 + MAX_EXTENSION_BYTES + 2048)
+		return UNREADABLE;
+	at += offset;
+	if (at > end)
+		return CUT_OFF;
 	if (p->place == LATER)
 		return READ;
 	if (has_ports(p->protocol))
@@ -124,8 +153,7 @@ static __always_inline enum reading read_ipv4(struct packet *p, const void *at, 
 	header = (byte[0] & 15) * 4;
 	if (byte[0] >> 4 != 4 || header < 20)
 		return UNREADABLE;
-	if (at + header > end)
-		return CUT_OFF;
+	p->offset = header;
 	p->family = 4;
 	p->fragment_id = be16_at(at + 4);
 	field = be16_at(at + 6);
@@ -133,33 +161,53 @@ static __always_inline enum reading read_ipv4(struct packet *p, const void *at, 
 	p->protocol = byte[9];
 	p->source[3] = *(const __u32 *)(at + 12);
 	p->destination[3] = *(const __u32 *)(at + 16);
-	return read_transport(p, at + header, end);
+	return read_transport(p, at, end);
 }
 
-/* The header at `offset` of the IPv6 packet at `at`; moves on to the one behind it. */
-static __always_inline enum reading skip_extension(struct packet *p, const void *at, const void *end, __u32 *offset)
+/* The extension header at `offset` of the IPv6 packet at `at`; moves on to the one behind it. */
+static __always_inline enum reading skip_extension(struct packet *p, const void *at, const void *end)
 {
-	const __u8 *byte = at + *offset;
+	__u32 offset = p->offset;
+	const __u8 *byte = at + offset;
 	__u16 field;
 
+	if (offset > 40 + MAX_EXTENSION_BYTES)
+		return UNREADABLE;
 	if ((const void *)byte + 8 > end)
 		return CUT_OFF;
 	if (p->protocol == FRAGMENT_HEADER) {
 		field = be16_at(byte + 2);
 		p->place = place_of(field & 0xfff8, field & 1);
 		p->fragment_id = bpf_ntohl(*(const __u32 *)(byte + 4));
-		*offset += 8;
+		p->offset = offset + 8;
 	} else {
-		*offset += (byte[1] + 1) * 8;
+		p->offset = offset + (byte[1] + 1) * 8;
 	}
 	p->protocol = byte[0];
 	return READ;
 }
 
+static __always_inline enum reading read_extensions(struct packet *p, const void *at, const void *end)
+{
+	enum reading reading;
+
+#pragma clang loop unroll(disable)
+	for (int i = 0; i < MAX_EXTENSIONS; i++) {
+		FORGET();
+		if (!is_extension(p->protocol) && p->protocol != FRAGMENT_HEADER)
+			return READ;
+		reading = skip_extension(p, at, end);
+		if (reading != READ)
+			return reading;
+		if (p->place == LATER)
+			return READ;
+	}
+	return is_extension(p->protocol) || p->protocol == FRAGMENT_HEADER ? UNREADABLE : READ;
+}
+
 static __always_inline enum reading read_ipv6(struct packet *p, const void *at, const void *end)
 {
 	enum reading reading;
-	__u32 offset = 40;
 
 	if (at + 40 > end)
 		return CUT_OFF;
@@ -167,56 +215,51 @@ static __always_inline enum reading read_ipv6(struct packet *p, const void *at, 
 		return UNREADABLE;
 	p->family = 6;
 	p->protocol = *(const __u8 *)(at + 6);
+	p->offset = 40;
 	__builtin_memcpy(p->source, at + 8, 16);
 	__builtin_memcpy(p->destination, at + 24, 16);
-	for (int i = 0; i < MAX_EXTENSIONS; i++) {
-		if (!is_extension(p->protocol) && p->protocol != FRAGMENT_HEADER)
-			break;
-		reading = skip_extension(p, at, end, &offset);
-		if (reading != READ)
-			return reading;
-		if (p->place == LATER)
-			break;
-		if (offset > 40 + MAX_EXTENSION_BYTES)
-			return UNREADABLE;
-	}
-	if (p->place != LATER && (is_extension(p->protocol) || p->protocol == FRAGMENT_HEADER))
-		return UNREADABLE;
-	if (offset > 40 + MAX_EXTENSION_BYTES + 2048)
-		return UNREADABLE;
-	if (at + offset > end)
-		return CUT_OFF;
-	return read_transport(p, at + offset, end);
+	reading = read_extensions(p, at, end);
+	return reading == READ ? read_transport(p, at, end) : reading;
 }
 
-/* `at` is behind the Ethernet header, whose type is `type`. */
-static __always_inline enum reading read_behind(struct packet *p, __u16 type, const void *at, const void *end)
+/* Steps over up to two tags: `network` and `ethertype` are those behind them. */
+static __always_inline enum reading read_tags(struct packet *p, const void *data, const void *end, __u32 at)
 {
+	__u16 type = p->ethertype;
+
 #pragma unroll
 	for (int i = 0; i < 2; i++) {
 		if (!is_tag(type))
 			break;
-		if (at + 4 > end)
+		if (data + at + 4 > end)
 			return CUT_OFF;
-		type = be16_at(at + 2);
+		type = be16_at(data + at + 2);
 		at += 4;
 	}
 	p->ethertype = type;
-	if (is_tag(type))
-		return UNREADABLE;
-	if (type == ETHERTYPE_IPV4)
-		return read_ipv4(p, at, end);
-	if (type == ETHERTYPE_IPV6)
-		return read_ipv6(p, at, end);
-	return READ;
+	p->network = at;
+	return is_tag(type) ? UNREADABLE : READ;
 }
 
 static __always_inline enum reading read_packet(struct packet *p, const void *data, const void *end, __u16 protocol, __u32 link_header)
 {
-	if (link_header == 0)
-		return read_behind(p, protocol, data, end);
-	if (data + 14 > end)
+	enum reading reading;
+	__u32 network;
+
+	if (link_header && data + 14 > end)
 		return CUT_OFF;
-	return read_behind(p, be16_at(data + 12), data + 14, end);
+	p->ethertype = link_header ? be16_at(data + 12) : protocol;
+	reading = read_tags(p, data, end, link_header);
+	if (reading != READ)
+		return reading;
+	FORGET();
+	network = p->network;
+	if (network > 14 + 8 || data + network > end)
+		return CUT_OFF;
+	if (p->ethertype == ETHERTYPE_IPV4)
+		return read_ipv4(p, data + network, end);
+	if (p->ethertype == ETHERTYPE_IPV6)
+		return read_ipv6(p, data + network, end);
+	return READ;
 }
 #endif

@@ -15,7 +15,6 @@
 enum {
 	SHOT = 2,
 	PULL_BYTES = 14 + 8 + 40 + MAX_EXTENSION_BYTES + 64,
-	MAX_STEPS = 20,		/* a million boundaries */
 	MAX_WORDS = 16,		/* 1,024 flows */
 	HITS_PER_SECOND = 10,	/* per rule and CPU */
 	RULE_BITS = 0x7fff,
@@ -67,6 +66,17 @@ struct {
 	__uint(max_entries, 256 * 1024);
 } hits SEC(".maps");
 
+/*
+ * The packet being judged. In a map because the verifier forgets what is written there: on the stack it would follow
+ * every kind of packet through the whole program separately. One per CPU is enough: tc programs do not nest on a CPU.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct packet);
+} scratch SEC(".maps");
+
 /* The policy as JSON text, for whoever finds the program. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -91,11 +101,9 @@ struct decision {
 	{ \
 		__u32 mask = (1u << s->steps) - 1; \
 		__u32 base = *(const volatile __u32 *)blob & mask; \
-_Pragma("unroll") \
-		for (int step = MAX_STEPS - 1; step >= 0; step--) { \
-			if (step >= s->steps) \
-				continue; \
-			__u32 middle = (base + (1u << step)) & mask; \
+_Pragma("clang loop unroll(disable)") \
+		for (__u32 stride = (mask + 1) >> 1; stride; stride >>= 1) { \
+			__u32 middle = (base + stride) & mask; \
 			if (greater_or_equal) \
 				base = middle; \
 		} \
@@ -218,13 +226,11 @@ static __always_inline __u16 term_at(const char *blob, __u32 word, __u64 bits)
 /* The first enforced rule, and the first audited one in front of it. */
 static __always_inline void by_rules(const char *blob, const struct rows *rows, struct decision *d)
 {
-#pragma unroll
-	for (__u32 word = 0; word < MAX_WORDS; word++) {
+#pragma clang loop unroll(disable)
+	for (__u32 word = 0; word < config.words; word++) {
 		__u64 bits, audited = 0;
 		__u16 term;
 
-		if (word >= config.words)
-			break;
 		bits = bits_of(blob, rows, word);
 		if (config.audited != NOT_USED) {
 			audited = bits & word_of(blob, config.audited, word);
@@ -255,6 +261,8 @@ static __always_inline int compare(const struct packet *p)
 {
 #pragma unroll
 	for (int i = 0; i < 4; i++) {
+		if (i < 3 && p->family == 4)
+			continue;
 		if (p->source[i] != p->destination[i])
 			return bpf_ntohl(p->source[i]) < bpf_ntohl(p->destination[i]) ? -1 : 1;
 	}
@@ -482,35 +490,51 @@ static __always_inline int trace_of(const struct decision *d)
 	return d->allow | (__u32)d->reason << 1 | rule << 4 | audited << 16;
 }
 
-static __always_inline enum reading read_skb(const struct __sk_buff *skb, struct packet *p)
+/*
+ * Reads the packet into `scratch`. A global function: the verifier goes through it once, on its own, and takes any
+ * answer from it, instead of following every way through it to the end of the program.
+ */
+__attribute__((noinline)) int read_skb(struct __sk_buff *skb)
 {
+	__u32 zero = 0;
+	struct packet *p = bpf_map_lookup_elem(&scratch, &zero);
+
+	if (!p)
+		return UNREADABLE;
+	*p = (struct packet){};
 	return read_packet(p, (void *)(long)skb->data, (void *)(long)skb->data_end, bpf_ntohs(skb->protocol), config.link_header);
 }
 
 /* Headers in page fragments are pulled into the linear part: a sender must not choose what is looked at. */
-static __always_inline enum reading read_all(struct __sk_buff *skb, struct packet *p)
+static __always_inline int read_all(struct __sk_buff *skb)
 {
-	enum reading reading = read_skb(skb, p);
-	__u32 wanted = skb->len < PULL_BYTES ? skb->len : PULL_BYTES;
+	int reading = read_skb(skb);
+	__u32 wanted;
 
-	if (reading != CUT_OFF || skb->data_end - skb->data >= wanted || bpf_skb_pull_data(skb, wanted))
+	if (reading != CUT_OFF)
 		return reading;
-	*p = (struct packet){};
-	return read_skb(skb, p);
+	wanted = skb->len < PULL_BYTES ? skb->len : PULL_BYTES;
+	if (skb->data_end - skb->data >= wanted || bpf_skb_pull_data(skb, wanted))
+		return reading;
+	return read_skb(skb);
 }
 
 static __always_inline int run(struct __sk_buff *skb, __u32 direction)
 {
 	struct decision d = { .rule = NO_RULE, .audited = NO_RULE, .allow = config.default_allow, .reason = BY_DEFAULT };
-	struct packet p = {};
+	__u32 zero = 0;
+	int reading = read_all(skb);
+	struct packet *p = bpf_map_lookup_elem(&scratch, &zero);
 
-	if (read_all(skb, &p) == READ) {
-		judge_readable(skb, &p, direction, &d);
+	if (!p)
+		return SHOT;
+	if (reading == READ) {
+		judge_readable(skb, p, direction, &d);
 	} else {
 		d.reason = MALFORMED;
 		d.allow = config.malformed_allow;
 	}
-	account(skb, &p, &d, direction);
+	account(skb, p, &d, direction);
 	if (config.trace)
 		return trace_of(&d);
 	return d.allow || config.audit ? config.pass_verdict : SHOT;
