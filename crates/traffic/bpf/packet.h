@@ -201,6 +201,8 @@ static __always_inline enum reading read_extensions(struct packet *p, const void
 			return reading;
 		if (p->place == LATER)
 			return READ;
+		if (p->offset > 40 + MAX_EXTENSION_BYTES)
+			return UNREADABLE;
 	}
 	return is_extension(p->protocol) || p->protocol == FRAGMENT_HEADER ? UNREADABLE : READ;
 }
