@@ -138,3 +138,11 @@ pub fn program_maps(fd: std::os::fd::BorrowedFd<'_>) -> Result<(Vec<u32>, u32), 
 
 /// A program of this project uses a dozen maps at most.
 const MAX_MAPS: usize = 64;
+
+/// Exchanges the program of a link.
+pub fn update_link(link: std::os::fd::BorrowedFd<'_>, program: std::os::fd::BorrowedFd<'_>) -> Result<(), i32> {
+    use std::os::fd::AsRawFd;
+    // SAFETY: two open descriptors; without options the kernel replaces whatever program is there.
+    let status = unsafe { bpf::bpf_link_update(link.as_raw_fd(), program.as_raw_fd(), std::ptr::null()) };
+    if status < 0 { Err(-status) } else { Ok(()) }
+}

@@ -13,6 +13,7 @@ mod map;
 pub mod net;
 mod object;
 mod packet_run;
+pub mod tc;
 
 pub use error::{Cause, Error, Refused};
 pub use info::{LoadedProgram, TcxInfo};
@@ -21,4 +22,5 @@ pub use map::Map;
 pub use object::{Iter, Link, Object};
 pub use packet_run::{PacketInput, PacketRun};
 pub use libbpf_rs::{MapType, ProgramAttachType as AttachType};
+pub use sys::netns;
 pub use sys::ring::Ring;

@@ -208,6 +208,17 @@ impl Link {
     }
 }
 
+impl Link {
+    /// Exchanges the program behind the link for a loaded one, without a moment in which none is attached.
+    ///
+    /// # Errors
+    /// EINVAL when type or attach type differ, ENOLINK when the interface is gone.
+    pub fn replace_with(&self, program: BorrowedFd<'_>) -> Result<(), Error> {
+        ffi::update_link(self.as_fd(), program)
+            .map_err(|errno| Error::Call { what: "replace program of link", name: self.program.clone(), errno })
+    }
+}
+
 impl AsFd for Link {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.link.as_fd()

@@ -5,4 +5,6 @@
 #![allow(unsafe_code)]
 
 pub mod errno;
+pub mod netlink;
+pub mod netns;
 pub mod ring;

@@ -85,6 +85,14 @@ struct {
 	__uint(value_size, 8);	/* set before load */
 } meta SEC(".maps");
 
+/* What the version of the policy before this one had counted, by row. Written once by the loader. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FIRST_RULE_ROW);	/* set before load */
+	__type(key, __u32);
+	__type(value, struct counter);
+} carried SEC(".maps");
+
 struct decision {
 	__u16 rule;
 	__u16 audited;
@@ -478,7 +486,7 @@ static __always_inline void account(const struct __sk_buff *skb, const struct pa
 	}
 	if (config.audited != NOT_USED && d->audited != NO_RULE)
 		count_audited(d->audited);
-	if (config.ring && config.log && (config.log == 2 || !d->allow || d->audited != NO_RULE))
+	if (config.log && (config.log == 2 || !d->allow || d->audited != NO_RULE))
 		send_hit(skb, p, d, counter, direction);
 }
 
@@ -535,6 +543,8 @@ static __always_inline int run(struct __sk_buff *skb, __u32 direction)
 		d.allow = config.malformed_allow;
 	}
 	account(skb, p, &d, direction);
+	if (config.never && bpf_map_lookup_elem(&meta, &zero) && bpf_map_lookup_elem(&carried, &zero))
+		return SHOT;
 	if (config.trace)
 		return trace_of(&d);
 	return d.allow || config.audit ? config.pass_verdict : SHOT;

@@ -48,7 +48,7 @@ struct config {
 	__u32 trace;		/* answer with the whole decision instead of a verdict, take the time from the packet */
 	__u32 link_header;	/* 14, or 0 on devices without Ethernet header */
 	__u32 coarse_clock;	/* the kernel has bpf_ktime_get_coarse_ns (5.11) */
-	__u32 ring;		/* the kernel has ring buffers (5.8) */
+	__u32 never;		/* 0: what hangs on it is only there to keep maps with the program */
 };
 
 /* One per rule after four of the policy itself; per CPU. Rust: counters::Row. */

@@ -3,8 +3,12 @@
 
 #![forbid(unsafe_code)]
 
+pub mod attach;
 pub mod catalogue;
 pub mod chain;
+pub mod counters;
+pub mod describe;
+pub mod hits;
 pub mod input;
 pub mod interpret;
 pub mod kernel;

@@ -28,7 +28,6 @@ pub struct Surroundings {
     /// Bytes before the network header: 14, or 0 on devices without link header.
     pub link_header: u32,
     pub coarse_clock: bool,
-    pub ring: bool,
 }
 
 /// The policy has more than the tables can hold.
@@ -106,7 +105,7 @@ impl Builder {
             u32::from(around.trace),
             around.link_header,
             u32::from(around.coarse_clock),
-            u32::from(around.ring),
+            0,
         ]);
         let counter_rows = FIRST_RULE_ROW + u32::try_from(policy.effective_rules().len()).unwrap_or(u32::MAX);
         let config = self.config.iter().flat_map(|word| word.to_ne_bytes()).collect();

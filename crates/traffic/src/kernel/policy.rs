@@ -5,7 +5,7 @@ use super::{Error, KernelVersion};
 use crate::interpret::{Decision, Reason};
 use crate::policy::{Direction, Policy, Verdict};
 use crate::tables::{Surroundings, Tables};
-use load::{AttachType, Loader, Map, Object, PacketInput};
+use load::{AttachType, Link, Loader, Map, Object, PacketInput};
 use std::os::fd::OwnedFd;
 
 /// A policy whose programs are loaded but not attached.
@@ -36,6 +36,8 @@ pub enum Purpose<'a> {
         meta: &'a [u8],
         /// Flows of the version it replaces.
         flows: Option<&'a Map>,
+        /// The programs go to the hooks of the opposite direction.
+        mirrored: bool,
     },
     /// Running single frames and saying why.
     Judge,
@@ -52,10 +54,13 @@ impl LoadedPolicy {
             .global("config", &tables.config)
             .value_bytes("tables", bytes(tables.blob.len()))
             .max_entries("counters", tables.counter_rows)
+            .max_entries("carried", tables.counter_rows)
             .max_entries("flows", policy.state.capacity)
             .only(directions.iter().map(|d| program_name(*d)));
+        let mirrored = matches!(purpose, Purpose::Attach { mirrored: true, .. });
         for direction in directions {
-            loader = loader.attach_type(program_name(*direction), attach_type(*direction));
+            let hook = if mirrored { direction.opposite() } else { *direction };
+            loader = loader.attach_type(program_name(*direction), attach_type(hook));
         }
         let mut meta: &[u8] = &[0; 8];
         if let Purpose::Attach { meta: given, flows, .. } = purpose {
@@ -89,9 +94,12 @@ impl LoadedPolicy {
         Ok(self.object.run_packet(program_name(direction), &input)?.nanos)
     }
 
-    /// The loaded object, for attaching.
-    pub fn object(&self) -> &Object {
-        &self.object
+    /// Attaches the program for a direction to its tcx hook, in front of others.
+    ///
+    /// # Errors
+    /// EINVAL on kernels without tcx.
+    pub fn attach_tcx(&self, direction: Direction, ifindex: i32) -> Result<Link, Error> {
+        Ok(self.object.attach_tcx(program_name(direction), ifindex, true)?)
     }
 
     /// The program for a direction.
@@ -138,7 +146,6 @@ fn surroundings(policy: &Policy, purpose: &Purpose<'_>) -> Surroundings {
         trace,
         link_header,
         coarse_clock: KernelVersion::running() >= COARSE_CLOCK_SINCE,
-        ring: true,
     }
 }
 

@@ -48,6 +48,17 @@ pub enum Direction {
     Out,
 }
 
+impl Direction {
+    /// As seen from the other end of the cable.
+    #[must_use]
+    pub fn opposite(self) -> Direction {
+        match self {
+            Direction::In => Direction::Out,
+            Direction::Out => Direction::In,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Directions {

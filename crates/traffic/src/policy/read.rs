@@ -94,10 +94,9 @@ fn name(node: &Node<'_>) -> Option<String> {
         return None;
     };
     let fits = (1..=MAX_NAME_BYTES).contains(&name.len())
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
-        && !name.starts_with('.');
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
     if !fits {
-        node.problem_at("name", "bad-name", &format!("`{name}` is no policy name"), "use up to 63 letters, digits, `-`, `_`, `.`");
+        node.problem_at("name", "bad-name", &format!("`{name}` is no policy name"), "use up to 63 letters, digits, `-` and `_`");
     }
     fits.then_some(name)
 }
