@@ -7,7 +7,9 @@
 mod completions;
 mod dispatch;
 mod exit;
+mod rules;
 mod tools;
+mod watch;
 
 use std::process::ExitCode;
 

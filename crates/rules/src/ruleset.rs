@@ -1,9 +1,11 @@
 //! The rules that loaded, which of them are enabled and in which order they are tried. Selections by name pattern or
 //! tag come in; a [`Program`] goes out. Compiling conditions happens in `load`, never here.
 
+use crate::check::Typed;
+use crate::lang::events::Events;
 use crate::output::OutputFormat;
 use crate::program::{Matching, Program};
-use event::Catalogue;
+use event::{Catalogue, Kind, Sc};
 use std::fmt;
 use std::sync::Arc;
 
@@ -94,6 +96,23 @@ pub struct Rule {
     pub capture: bool,
     /// 0 = the configured default.
     pub capture_duration_ms: u32,
+    pub(crate) typed: Arc<Typed>,
+    pub(crate) events: Events,
+}
+
+impl Rule {
+    /// Whether the rule is tried on events of `kind`: what its checks of the event type leave.
+    pub fn runs_on(&self, kind: Kind) -> bool {
+        if self.source == "syscall" {
+            return kind == Kind::ASYNCEVENT_E || self.events.kinds.contains(kind.0);
+        }
+        matches!(kind, Kind::PLUGINEVENT_E | Kind::ASYNCEVENT_E)
+    }
+
+    /// The system calls the rule needs to see.
+    pub fn needed_syscalls(&self) -> impl Iterator<Item = Sc> {
+        self.events.syscalls.iter().map(Sc)
+    }
 }
 
 /// All rules of one load, in load order, with their enabled state.
@@ -106,6 +125,13 @@ pub struct RuleSet {
 }
 
 impl RuleSet {
+    /// Enables rules as they say, except those less urgent than `min_priority`.
+    pub(crate) fn new(rules: Vec<Rule>, catalogue: Arc<Catalogue>, min_priority: Priority) -> Self {
+        let enabled = rules.iter().filter(|r| r.enabled && r.priority <= min_priority);
+        let order = enabled.map(|r| r.id).collect();
+        RuleSet { rules, order, catalogue }
+    }
+
     pub fn rules(&self) -> &[Rule] {
         &self.rules
     }
@@ -155,7 +181,7 @@ impl RuleSet {
 
     /// Compiles the enabled rules into one program.
     pub fn program(&self, matching: Matching) -> Program {
-        Program::empty(matching)
+        Program::build(self, matching)
     }
 }
 

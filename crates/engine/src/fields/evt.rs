@@ -43,7 +43,7 @@ pub(super) fn extract<'a>(
         B::EvtDeltatime => uint(delta(ctx)),
         B::EvtDeltatimeS => uint(delta(ctx) / time::SECOND),
         B::EvtDeltatimeNs => uint(delta(ctx) % time::SECOND),
-        B::EvtAround => uint(distance_ms(ctx, arg?)?),
+        B::EvtAround => uint(ts), // the comparison has the other time
         B::EvtPluginname => text(ctx.around.plugins.as_ref()?.name_of(ctx.event)?.as_bytes()),
         B::EvtPlugininfo => text(ctx.around.plugins.as_ref()?.describe(ctx.event, arena)?),
         B::EvtSource => text(ctx.source.as_bytes()),
@@ -79,7 +79,9 @@ pub(super) fn extract<'a>(
         B::EvtCountError => one_if(result(ctx)? < 0),
         B::EvtCountErrorFile => (failure_class(ctx).file).then(|| result(ctx)).flatten().and_then(|r| one_if(r < 0)),
         B::EvtCountErrorNet => (failure_class(ctx).net).then(|| result(ctx)).flatten().and_then(|r| one_if(r < 0)),
-        B::EvtCountErrorMemory => (failure_class(ctx).memory).then(|| result(ctx)).flatten().and_then(|r| one_if(r < 0)),
+        B::EvtCountErrorMemory => {
+            (failure_class(ctx).memory).then(|| result(ctx)).flatten().and_then(|r| one_if(r < 0))
+        }
         B::EvtCountErrorOther => (failure_class(ctx).other).then(|| result(ctx)).flatten().and_then(|r| one_if(r < 0)),
         B::EvtAbspath => paths::absolute(ctx, arg, arena),
         B::EvtBuflen => io_bytes(ctx, Io::Any, true, true),
@@ -102,7 +104,7 @@ pub(super) fn extract<'a>(
 
 /// Text of a raw parameter, where the type alone would print differently.
 pub(super) fn rendered<'a>(ctx: &'a Context<'a>, arg: &FieldArg, arena: &'a Bump) -> Option<&'a [u8]> {
-    let param = param(ctx, arg)?;
+    let param = param(ctx, arg).filter(|p| !p.bytes().is_empty())?;
     let mut out = Text::new(arena);
     param.push_raw(&mut out);
     Some(out.finish())
@@ -126,15 +128,6 @@ fn relative(ctx: &Context<'_>) -> u64 {
 
 fn delta(ctx: &Context<'_>) -> u64 {
     ctx.event.ts.saturating_sub(ctx.previous_ts)
-}
-
-/// Milliseconds between the event and the time in the argument, rounded up.
-fn distance_ms(ctx: &Context<'_>, arg: &FieldArg) -> Option<u64> {
-    let ts = match arg {
-        FieldArg::Index(ts) => *ts,
-        FieldArg::Key(ts) => ts.parse().ok()?,
-    };
-    Some(ctx.event.ts.abs_diff(ts).div_ceil(NANOS_PER_MS))
 }
 
 fn is_meta(ctx: &Context<'_>) -> bool {
@@ -227,8 +220,7 @@ fn io_direction(ctx: &Context<'_>) -> Option<&'static [u8]> {
 }
 
 fn is_syslog<'a>(ctx: &'a Context<'a>, arena: &'a Bump) -> bool {
-    ctx.event.kind.has(EventFlags::WRITES_TO_FD)
-        && memchr::memmem::find(fd_name(ctx, arena), b"/dev/log").is_some()
+    ctx.event.kind.has(EventFlags::WRITES_TO_FD) && memchr::memmem::find(fd_name(ctx, arena), b"/dev/log").is_some()
 }
 
 fn is_procinfo(ctx: &Context<'_>, main_only: bool) -> bool {
@@ -287,7 +279,8 @@ fn io_bytes<'a>(ctx: &Context<'_>, on: Io, reads: bool, writes: bool) -> Option<
         "io_other" => (true, true),
         _ => return None,
     };
-    let direction = if reads && writes { is_in || is_out } else { (reads && is_in && !is_out) || (writes && is_out && !is_in) };
+    let direction =
+        if reads && writes { is_in || is_out } else { (reads && is_in && !is_out) || (writes && is_out && !is_in) };
     let kind = match on {
         Io::Any => true,
         Io::File => matches!(entry.ty, FdType::File | FdType::FileV2),
@@ -301,5 +294,3 @@ fn infrastructure<'a>(ctx: &'a Context<'a>, index: usize, arena: &'a Bump) -> Op
     let text = (ctx.event.kind == Kind::INFRASTRUCTURE_EVENT_E).then(|| ctx.event.text(index)).flatten()?;
     Some(Value::Str(valid(text, arena)))
 }
-
-const NANOS_PER_MS: u64 = 1_000_000;

@@ -5,8 +5,11 @@
 /// `ENOENT` for 2.
 pub(crate) fn errno(number: u64) -> Option<&'static str> {
     let number = usize::try_from(number).ok()?;
-    let (table, index) =
-        if number >= FIRST_INTERNAL_ERRNO { (INTERNAL_ERRNOS, number - FIRST_INTERNAL_ERRNO) } else { (ERRNOS, number) };
+    let (table, index) = if number >= FIRST_INTERNAL_ERRNO {
+        (INTERNAL_ERRNOS, number - FIRST_INTERNAL_ERRNO)
+    } else {
+        (ERRNOS, number)
+    };
     table.get(index).copied().filter(|name| !name.is_empty())
 }
 

@@ -3,7 +3,7 @@
 //! foreign origin leaves here as valid UTF-8.
 
 use super::text::{Text, c_string, valid};
-use super::{address, names, time, users};
+use super::{address, names, paths, time, users};
 use crate::context::Context;
 use crate::state::path::AT_FDCWD;
 use crate::state::{FdEntry, thread::items};
@@ -49,7 +49,7 @@ impl<'a> Param<'a> {
 
     /// Resolved text if there is any, else raw text.
     pub(crate) fn text(&self, arena: &'a Bump) -> &'a [u8] {
-        if let (ParamType::Charbuf | ParamType::Fspath, false) = (self.ty, self.bytes.is_empty()) {
+        if self.is_plain_text() {
             return valid(c_string(self.bytes), arena);
         }
         let mut out = Text::new(arena);
@@ -61,7 +61,7 @@ impl<'a> Param<'a> {
     }
 
     /// `name=raw` or `name=raw(resolved)`.
-    pub(crate) fn push_labelled(&self, out: &mut Text<'_>, arena: &Bump) {
+    pub(crate) fn push_labelled(&self, out: &mut Text<'_>, arena: &'a Bump) {
         out.push(self.info.name.as_bytes());
         out.push(b"=");
         self.push_raw(out);
@@ -84,9 +84,9 @@ impl<'a> Param<'a> {
         }
         match self.ty {
             T::Int8 | T::Int16 | T::Int32 | T::Int64 if self.info.base != Base::Hex => {
-                out.put(format_args!("{}", self.signed()));
+                out.push_signed(self.signed());
             }
-            T::Errno | T::Fd | T::Fd32 | T::Pid | T::Pid32 => out.put(format_args!("{}", self.signed())),
+            T::Errno | T::Fd | T::Fd32 | T::Pid | T::Pid32 => out.push_signed(self.signed()),
             T::Int8 | T::Int16 | T::Int32 | T::Int64 => push_based(out, self.unsigned(), Base::Hex),
             T::Uint8 | T::Uint16 | T::Uint32 | T::Uint64 => push_based(out, self.unsigned(), self.info.base),
             T::Mode => push_based(out, self.unsigned(), Base::Oct),
@@ -101,12 +101,12 @@ impl<'a> Param<'a> {
             T::Sockaddr => push_or_family(out, self.bytes, address::push_sockaddr),
             T::Socktuple => push_or_family(out, self.bytes, address::push_tuple),
             T::Fdlist => self.push_fdlist(out),
-            _ => out.put(format_args!("{}", self.unsigned())),
+            _ => out.push_number(self.unsigned()),
         }
     }
 
     /// The text that shows what the value stands for; nothing when it stands for itself.
-    pub(crate) fn push_resolved(&self, out: &mut Text<'_>, arena: &Bump) {
+    pub(crate) fn push_resolved(&self, out: &mut Text<'_>, arena: &'a Bump) {
         use ParamType as T;
         if self.bytes.is_empty() {
             return;
@@ -125,7 +125,7 @@ impl<'a> Param<'a> {
             T::Sigset => push_signals(out, self.unsigned()),
             T::Syscallid => out.push(self.syscall_name().as_bytes()),
             T::Reltime => push_seconds(out, self.unsigned(), arena),
-            T::Fsrelpath => self.push_path(out),
+            T::Fspath | T::Fsrelpath => self.push_path(out, arena),
             _ => {}
         }
     }
@@ -144,7 +144,13 @@ impl<'a> Param<'a> {
             T::Double => Value::Double(f64::from_bits(self.unsigned())),
             T::Charbuf | T::Fspath | T::Fsrelpath => Value::Str(valid(c_string(self.bytes), arena)),
             T::Ipv4addr | T::Ipv6addr | T::Ipaddr => Value::Ip(address::ip(self.bytes)?),
-            T::Bytebuf | T::Charbufarray | T::CharbufPairArray | T::Sockaddr | T::Socktuple | T::Fdlist | T::Ipnet
+            T::Bytebuf
+            | T::Charbufarray
+            | T::CharbufPairArray
+            | T::Sockaddr
+            | T::Socktuple
+            | T::Fdlist
+            | T::Ipnet
             | T::Dyn => Value::Bytes(self.bytes),
             _ => Value::Uint(self.unsigned()),
         })
@@ -180,6 +186,15 @@ impl<'a> Param<'a> {
         }
     }
 
+    /// Text that nothing resolves: most of it, so it is not copied.
+    fn is_plain_text(&self) -> bool {
+        match self.ty {
+            ParamType::Charbuf => !self.bytes.is_empty(),
+            ParamType::Fspath | ParamType::Fsrelpath => self.bytes.first() == Some(&b'/'),
+            _ => false,
+        }
+    }
+
     fn syscall_name(&self) -> &'static str {
         let code = u16::try_from(self.unsigned()).unwrap_or(u16::MAX);
         Sc(code).name().unwrap_or("unknown")
@@ -212,15 +227,18 @@ impl<'a> Param<'a> {
         }
     }
 
-    /// A relative path seen from the directory that the call names.
-    fn push_path(&self, out: &mut Text<'_>) {
+    /// A relative path seen from the working directory or the directory that the call names.
+    fn push_path(&self, out: &mut Text<'_>, arena: &'a Bump) {
         let name = c_string(self.bytes);
         if name.first().is_none_or(|c| *c == b'/') {
             return;
         }
-        let dirfd = self.info.dirfd.and_then(|index| self.ctx.event.i64(usize::from(index)));
-        if let (Some(dirfd), Some(thread)) = (dirfd, self.ctx.thread) {
-            out.push_valid(&self.ctx.state.resolve(thread, dirfd, name));
+        let dirfd = match self.ty {
+            ParamType::Fspath => Some(AT_FDCWD),
+            _ => self.info.dirfd.and_then(|index| self.ctx.event.i64(usize::from(index))),
+        };
+        if let (Some(dirfd), Some(_)) = (dirfd, self.ctx.thread) {
+            out.push(paths::resolve(self.ctx, dirfd, name, arena));
         }
     }
 
@@ -228,22 +246,26 @@ impl<'a> Param<'a> {
         let start = out.len();
         for (fd, flags) in address::poll_list(self.bytes) {
             out.separate(start, b" ");
-            let typechar = self.fd_entry(fd).map_or('x', |entry| super::fd::typechar(entry.ty));
-            out.put(format_args!("{fd}:{typechar}{flags:x}"));
+            out.push_signed(fd);
+            out.push(b":");
+            out.push(self.fd_entry(fd).map_or(b"x", |entry| super::fd::typechar(entry.ty)));
+            out.put(format_args!("{flags:x}"));
         }
     }
 }
 
 /// `<4t>1.2.3.4:5->6.7.8.9:10`: the kind of descriptor, its protocol if it is an IP socket, its name.
 fn push_fd_text(out: &mut Text<'_>, entry: &FdEntry) {
-    let protocol = match entry.l4() {
-        L4::Tcp => "t",
-        L4::Udp => "u",
-        L4::Icmp => "i",
-        L4::Raw => "r",
-        L4::Unknown | L4::Na => "",
+    let protocol: &[u8] = match entry.l4() {
+        L4::Tcp => b"t",
+        L4::Udp => b"u",
+        L4::Icmp => b"i",
+        L4::Raw => b"r",
+        L4::Unknown | L4::Na => b"",
     };
-    out.put(format_args!("<{}{protocol}>", super::fd::typechar(entry.ty)));
+    for part in [b"<", &super::fd::typechar(entry.ty)[..], protocol, b">"] {
+        out.push(part);
+    }
     out.push_valid(&entry.name);
 }
 
@@ -258,7 +280,7 @@ fn push_based(out: &mut Text<'_>, value: u64, base: Base) {
     match base {
         Base::Hex => out.put(format_args!("{value:X}")),
         Base::Oct if value != 0 => out.put(format_args!("0{value:o}")),
-        Base::Oct | Base::Dec | Base::Na => out.put(format_args!("{value}")),
+        Base::Oct | Base::Dec | Base::Na => out.push_number(value),
     }
 }
 

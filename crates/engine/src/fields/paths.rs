@@ -2,9 +2,10 @@
 //! `fs.path.*` and `evt.abspath*` fields, which exist only for calls that name paths. Links are never followed.
 
 use super::builtin::Builtin;
-use super::text::{c_string, valid};
+use super::text::{Text, c_string, valid};
 use crate::context::Context;
-use crate::state::path::AT_FDCWD;
+use crate::state::Thread;
+use crate::state::path::{self, AT_FDCWD};
 use bumpalo::Bump;
 use event::{FieldArg, Kind, Value};
 
@@ -67,8 +68,12 @@ pub(super) fn absolute<'a>(ctx: &'a Context<'a>, arg: Option<&FieldArg>, arena: 
         Kind::SYSCALL_RENAMEAT_X | Kind::SYSCALL_RENAMEAT2_X | Kind::SYSCALL_LINKAT_2_X if second => (3, 4),
         Kind::SYSCALL_RENAMEAT_X | Kind::SYSCALL_RENAMEAT2_X | Kind::SYSCALL_LINKAT_2_X => (1, 2),
         Kind::SYSCALL_SYMLINKAT_X => (2, 3),
-        Kind::SYSCALL_OPENAT_2_X | Kind::SYSCALL_OPENAT2_X | Kind::SYSCALL_UNLINKAT_2_X | Kind::SYSCALL_MKDIRAT_X
-        | Kind::SYSCALL_FCHMODAT_X | Kind::SYSCALL_FCHOWNAT_X => (1, 2),
+        Kind::SYSCALL_OPENAT_2_X
+        | Kind::SYSCALL_OPENAT2_X
+        | Kind::SYSCALL_UNLINKAT_2_X
+        | Kind::SYSCALL_MKDIRAT_X
+        | Kind::SYSCALL_FCHMODAT_X
+        | Kind::SYSCALL_FCHOWNAT_X => (1, 2),
         Kind::SYSCALL_OPEN_BY_HANDLE_AT_X => return opened_by_handle(ctx, arena),
         _ => return None,
     };
@@ -81,9 +86,27 @@ pub(super) fn resolve<'a>(ctx: &Context<'a>, dirfd: i64, path: &'a [u8], arena: 
     if is_normal(path) {
         return valid(path, arena);
     }
-    match ctx.thread {
-        Some(thread) => valid(arena.alloc_slice_copy(&ctx.state.resolve(thread, dirfd, path)), arena),
-        None => valid(path, arena),
+    let Some(thread) = ctx.thread else { return valid(path, arena) };
+    let mut joined = bumpalo::collections::Vec::with_capacity_in(MAX_PATH_BYTES, arena);
+    let base = if path.starts_with(b"/") { b"." } else { base(ctx, thread, dirfd, arena) };
+    path::join_into(&mut joined, base, path);
+    valid(joined.into_bump_slice(), arena)
+}
+
+/// The directory that a relative path starts from, with a trailing slash if it is known.
+fn base<'a>(ctx: &Context<'a>, thread: &'a Thread, dirfd: i64, arena: &'a Bump) -> &'a [u8] {
+    if dirfd == AT_FDCWD {
+        return ctx.state.cwd_of(thread);
+    }
+    match ctx.state.fd(thread, dirfd) {
+        Some(entry) if entry.name.ends_with(b"/") => &entry.name,
+        Some(entry) => {
+            let mut slashed = Text::new(arena);
+            slashed.push(&entry.name);
+            slashed.push(b"/");
+            slashed.finish()
+        }
+        None => path::UNKNOWN_DIR,
     }
 }
 
@@ -100,7 +123,7 @@ pub(super) fn without_double_slashes<'a>(path: &'a [u8], arena: &'a Bump) -> &'a
     if memchr::memmem::find(path, b"//").is_none() {
         return valid(path, arena);
     }
-    let mut text = super::text::Text::new(arena);
+    let mut text = Text::new(arena);
     let mut last = 0;
     for byte in path {
         if *byte != b'/' || last != b'/' {
@@ -149,11 +172,22 @@ fn shape(kind: Kind) -> Option<Shape> {
     let at = |dirfd| Named { path: dirfd + 1, base: Base::Dirfd(dirfd) };
     let two = |source, target| Shape::Two { source, target };
     Some(match kind {
-        Kind::SYSCALL_MKDIR_2_X | Kind::SYSCALL_RMDIR_2_X | Kind::SYSCALL_UNLINK_2_X | Kind::SYSCALL_OPEN_X
-        | Kind::SYSCALL_CHMOD_X | Kind::SYSCALL_CHOWN_X | Kind::SYSCALL_LCHOWN_X | Kind::SYSCALL_QUOTACTL_X
-        | Kind::SYSCALL_UMOUNT_1_X | Kind::SYSCALL_UMOUNT2_X => Shape::One(cwd(1)),
-        Kind::SYSCALL_MKDIRAT_X | Kind::SYSCALL_UNLINKAT_2_X | Kind::SYSCALL_OPENAT_2_X | Kind::SYSCALL_OPENAT2_X
-        | Kind::SYSCALL_FCHMODAT_X | Kind::SYSCALL_FCHOWNAT_X => Shape::One(at(1)),
+        Kind::SYSCALL_MKDIR_2_X
+        | Kind::SYSCALL_RMDIR_2_X
+        | Kind::SYSCALL_UNLINK_2_X
+        | Kind::SYSCALL_OPEN_X
+        | Kind::SYSCALL_CHMOD_X
+        | Kind::SYSCALL_CHOWN_X
+        | Kind::SYSCALL_LCHOWN_X
+        | Kind::SYSCALL_QUOTACTL_X
+        | Kind::SYSCALL_UMOUNT_1_X
+        | Kind::SYSCALL_UMOUNT2_X => Shape::One(cwd(1)),
+        Kind::SYSCALL_MKDIRAT_X
+        | Kind::SYSCALL_UNLINKAT_2_X
+        | Kind::SYSCALL_OPENAT_2_X
+        | Kind::SYSCALL_OPENAT2_X
+        | Kind::SYSCALL_FCHMODAT_X
+        | Kind::SYSCALL_FCHOWNAT_X => Shape::One(at(1)),
         Kind::SYSCALL_RENAME_X => two(cwd(1), cwd(2)),
         Kind::SYSCALL_RENAMEAT_X | Kind::SYSCALL_RENAMEAT2_X => two(at(1), at(3)),
         Kind::SYSCALL_LINK_2_X => two(cwd(2), cwd(1)),

@@ -21,7 +21,9 @@ pub(super) fn extract<'a>(ctx: &'a Context<'a>, field: Builtin, arena: &'a Bump)
         Builtin::UserName => text(user_name(ctx, thread.uid).unwrap_or(UNKNOWN)),
         Builtin::UserHomedir => text(user(ctx, thread.uid).map_or(root_or(thread.uid, b"/root"), |u| &u.homedir)),
         Builtin::UserShell => text(user(ctx, thread.uid).map_or(UNKNOWN, |u| &u.shell)),
-        Builtin::UserLoginuid => Some(Value::Int(if thread.loginuid == u32::MAX { -1 } else { thread.loginuid.into() })),
+        Builtin::UserLoginuid => {
+            Some(Value::Int(if thread.loginuid == u32::MAX { -1 } else { thread.loginuid.into() }))
+        }
         Builtin::UserLoginname => text(user_name(ctx, thread.loginuid).unwrap_or(UNKNOWN)),
         Builtin::GroupGid => Some(Value::Uint(u64::from(thread.gid))),
         Builtin::GroupName => text(group_name(ctx, thread.gid).unwrap_or(UNKNOWN)),
@@ -37,7 +39,7 @@ pub(crate) fn user_name<'a>(ctx: &'a Context<'a>, uid: u32) -> Option<&'a [u8]> 
 /// The name of group `gid` in the container of the event's thread; `None` = the id is unset.
 pub(crate) fn group_name<'a>(ctx: &'a Context<'a>, gid: u32) -> Option<&'a [u8]> {
     let known = || ctx.state.accounts.group(container_of(ctx), gid);
-    (gid != u32::MAX).then(|| known().map_or(UNKNOWN, |g| &g.name))
+    (gid != u32::MAX).then(|| known().map_or(root_or(gid, b"root"), |g| &g.name))
 }
 
 fn user<'a>(ctx: &'a Context<'a>, uid: u32) -> Option<&'a User> {
