@@ -9,6 +9,7 @@ mod dispatch;
 mod exit;
 mod rules;
 mod tools;
+mod traffic;
 mod watch;
 
 use std::process::ExitCode;

@@ -2,9 +2,9 @@
 //! Goes out: names, ids and open maps. Nothing is loaded or changed here.
 
 use crate::error::Error;
+use crate::ffi;
 use crate::map::Map;
 use crate::object::Link;
-use crate::ffi;
 use libbpf_rs::ProgramHandle;
 use libbpf_rs::query::LinkTypeInfo;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -36,8 +36,11 @@ impl LoadedProgram {
         let id = libbpf_rs::Program::id_from_fd(fd.as_fd()).map_err(|e| failed(&e))?;
         let handle = ProgramHandle::from_prog_id(id).map_err(|e| failed(&e))?;
         let name = handle.name().to_string_lossy().into_owned();
-        let (map_ids, verified_instructions) = ffi::program_maps(fd.as_fd())
-            .map_err(|errno| Error::Call { what: "ask about program", name: name.clone(), errno })?;
+        let (map_ids, verified_instructions) = ffi::program_maps(fd.as_fd()).map_err(|errno| Error::Call {
+            what: "ask about program",
+            name: name.clone(),
+            errno,
+        })?;
         Ok(LoadedProgram { id, name, map_ids, verified_instructions, fd })
     }
 

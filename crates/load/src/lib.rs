@@ -17,10 +17,10 @@ pub mod tc;
 
 pub use error::{Cause, Error, Refused};
 pub use info::{LoadedProgram, TcxInfo};
+pub use libbpf_rs::{MapType, ProgramAttachType as AttachType};
 pub use loader::{Loader, ProgramInfo};
 pub use map::Map;
 pub use object::{Iter, Link, Object};
 pub use packet_run::{PacketInput, PacketRun};
-pub use libbpf_rs::{MapType, ProgramAttachType as AttachType};
 pub use sys::netns;
 pub use sys::ring::Ring;

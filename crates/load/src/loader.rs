@@ -180,7 +180,9 @@ impl<'a> Loader<'a> {
             }
             let mut map = open.maps_mut().find(|m| is_section(m.name().to_string_lossy().as_ref(), &section));
             let bytes = map.as_mut().and_then(|m| m.initial_value_mut());
-            let slot = bytes.and_then(|b| b.get_mut(offset..offset + size)).ok_or_else(|| self.no_such("section", &section))?;
+            let slot = bytes
+                .and_then(|b| b.get_mut(offset..offset + size))
+                .ok_or_else(|| self.no_such("section", &section))?;
             slot.copy_from_slice(value);
         }
         Ok(())
@@ -247,7 +249,9 @@ impl<'a> Loader<'a> {
 
 /// What libbpf said that is not about one program being refused by the kernel, as one line.
 fn said_about(said: &[String]) -> String {
-    let own = |l: &&String| !l.contains("BPF program load failed") && !l.contains("failed to load") && !l.contains("PROG LOAD LOG");
+    let own = |l: &&String| {
+        !l.contains("BPF program load failed") && !l.contains("failed to load") && !l.contains("PROG LOAD LOG")
+    };
     said.iter().filter(own).map(|l| l.trim()).collect::<Vec<_>>().join("; ")
 }
 

@@ -117,8 +117,11 @@ impl Object {
     /// # Errors
     /// EEXIST when the path is taken, EINVAL outside a BPF file system.
     pub fn pin_program(&self, program: &str, path: &Path) -> Result<(), Error> {
-        ffi::pin(self.program(program)?.as_fd(), path)
-            .map_err(|errno| Error::Call { what: "pin program", name: program.to_owned(), errno })
+        ffi::pin(self.program(program)?.as_fd(), path).map_err(|errno| Error::Call {
+            what: "pin program",
+            name: program.to_owned(),
+            errno,
+        })
     }
 
     /// Puts a program into slot `index` of a program array.
@@ -135,7 +138,11 @@ impl Object {
     /// EMFILE when no descriptor is left.
     pub fn program_fd(&self, program: &str) -> Result<OwnedFd, Error> {
         let fd = self.program(program)?.as_fd().try_clone_to_owned();
-        fd.map_err(|e| Error::Call { what: "open program", name: program.to_owned(), errno: e.raw_os_error().unwrap_or(0) })
+        fd.map_err(|e| Error::Call {
+            what: "open program",
+            name: program.to_owned(),
+            errno: e.raw_os_error().unwrap_or(0),
+        })
     }
 
     pub(crate) fn program(&self, name: &str) -> Result<ProgramMut<'_>, Error> {
@@ -214,8 +221,11 @@ impl Link {
     /// # Errors
     /// EINVAL when type or attach type differ, ENOLINK when the interface is gone.
     pub fn replace_with(&self, program: BorrowedFd<'_>) -> Result<(), Error> {
-        ffi::update_link(self.as_fd(), program)
-            .map_err(|errno| Error::Call { what: "replace program of link", name: self.program.clone(), errno })
+        ffi::update_link(self.as_fd(), program).map_err(|errno| Error::Call {
+            what: "replace program of link",
+            name: self.program.clone(),
+            errno,
+        })
     }
 }
 

@@ -35,7 +35,9 @@ impl Hook {
     pub fn slot(self) -> Result<Option<String>, Error> {
         let answers = self.request("list qdiscs of interface", GETQDISC, DUMP, &tcmsg(self.ifindex, 0, 0, 0))?;
         let ours = answers.iter().filter(|m| i32_at(&m.payload, 4) == Some(self.ifindex));
-        let at_slot = ours.filter(|m| u32_at(&m.payload, 12).is_some_and(|parent| parent & 0xffff_fff0 == 0xffff_fff0 && parent != ROOT));
+        let at_slot = ours.filter(|m| {
+            u32_at(&m.payload, 12).is_some_and(|parent| parent & 0xffff_fff0 == 0xffff_fff0 && parent != ROOT)
+        });
         Ok(at_slot.filter_map(|m| text(netlink::find(attributes(m), KIND)?)).next())
     }
 

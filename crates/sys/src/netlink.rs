@@ -3,9 +3,7 @@
 //! Kernel interface: linux/netlink.h, linux/rtnetlink.h; man 7 netlink.
 
 use nix::errno::Errno;
-use nix::sys::socket::{
-    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recv, sendto, socket,
-};
+use nix::sys::socket::{AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recv, sendto, socket};
 use std::os::fd::{AsRawFd, OwnedFd};
 
 /// A socket of the network namespace of the thread that opened it.

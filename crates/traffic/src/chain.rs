@@ -126,6 +126,9 @@ mod tests {
             "allow_ethertype:vlan,allow_port:1",
             "VLAN EtherTypes in allow_ethertype chains require VLAN-aware L3/L4 parsing",
         );
-        check("allow_ethertype:0x88a8+ipv4,allow_ethertype:ipv4", "VLAN EtherTypes in allow_ethertype chains require VLAN-aware L3/L4 parsing");
+        check(
+            "allow_ethertype:0x88a8+ipv4,allow_ethertype:ipv4",
+            "VLAN EtherTypes in allow_ethertype chains require VLAN-aware L3/L4 parsing",
+        );
     }
 }

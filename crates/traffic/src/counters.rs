@@ -90,7 +90,8 @@ impl Counters {
                 ("lost_hits", row.lost_hits),
             ];
             for (name, value) in fields {
-                let _ = writeln!(text, "hawkbell_traffic_{name}_total{{{labels},rule=\"{}\"}} {value}", escaped(&row.name));
+                let _ =
+                    writeln!(text, "hawkbell_traffic_{name}_total{{{labels},rule=\"{}\"}} {value}", escaped(&row.name));
             }
         }
         let _ = writeln!(text, "hawkbell_traffic_flows_created_total{{{labels}}} {}", self.flows.packets);

@@ -221,9 +221,7 @@ fn matches_transport(flow: &Flow, transport: Transport) -> bool {
         Transport::Ports { source, destination, .. } => {
             flow.source_ports.admits(source) && flow.ports.admits(destination) && flow.icmp.is_any()
         }
-        Transport::Icmp { kind, .. } => {
-            flow.icmp.admits(kind) && flow.ports.is_any() && flow.source_ports.is_any()
-        }
+        Transport::Icmp { kind, .. } => flow.icmp.admits(kind) && flow.ports.is_any() && flow.source_ports.is_any(),
     }
 }
 

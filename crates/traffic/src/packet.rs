@@ -152,7 +152,11 @@ fn extensions(packet: &[u8], first: u8) -> Result<(u8, Fragment, usize), Malform
             return Err(Malformed::Extensions);
         }
     }
-    if EXTENSIONS.contains(&next) || next == FRAGMENT_HEADER { Err(Malformed::Extensions) } else { Ok((next, place, at)) }
+    if EXTENSIONS.contains(&next) || next == FRAGMENT_HEADER {
+        Err(Malformed::Extensions)
+    } else {
+        Ok((next, place, at))
+    }
 }
 
 fn transport(protocol: u8, icmp: u8, fragment: Fragment, rest: &[u8]) -> Result<Transport, Malformed> {

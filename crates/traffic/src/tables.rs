@@ -78,7 +78,15 @@ impl Builder {
         }
         let words = terms.len().div_ceil(64).max(1);
         // the first word of the blob is zero: see FIND in policy.bpf.c
-        Builder { terms, words, blob: vec![0; 8], rows: Vec::new(), known: HashMap::new(), config: Vec::new(), too_large: None }
+        Builder {
+            terms,
+            words,
+            blob: vec![0; 8],
+            rows: Vec::new(),
+            known: HashMap::new(),
+            config: Vec::new(),
+            too_large: None,
+        }
     }
 
     fn finish(&mut self, policy: &Policy, around: &Surroundings) -> Tables {
@@ -123,7 +131,11 @@ impl Builder {
 
     fn transport(&mut self) {
         self.search(|f| !f.source_ports.is_any(), |f| given(&f.source_ports), write16);
-        self.search(|f| !f.ports.is_any() || !f.icmp.is_any(), |f| if f.icmp.is_any() { given(&f.ports) } else { Some(&[]) }, write16);
+        self.search(
+            |f| !f.ports.is_any() || !f.icmp.is_any(),
+            |f| if f.icmp.is_any() { given(&f.ports) } else { Some(&[]) },
+            write16,
+        );
         let ports = |f: &Flow| !f.ports.is_any() || !f.source_ports.is_any();
         self.search(|f| !f.icmp.is_any(), |f| if ports(f) { Some(&[]) } else { given(&f.icmp) }, write16);
     }
@@ -195,7 +207,8 @@ impl Builder {
         if self.terms.iter().all(|t| t.flow.protocols.is_any()) {
             return NOT_USED;
         }
-        let rows: Vec<u16> = (0..=u8::MAX).map(|protocol| self.row_where(|t| t.flow.protocols.admits(protocol))).collect();
+        let rows: Vec<u16> =
+            (0..=u8::MAX).map(|protocol| self.row_where(|t| t.flow.protocols.admits(protocol))).collect();
         let place = self.place();
         rows.into_iter().for_each(|row| write16(&mut self.blob, row));
         place
@@ -260,7 +273,8 @@ impl Builder {
     fn write_terms(&mut self) -> u32 {
         let place = self.place();
         for at in 0..TERM_SLOTS {
-            let term = self.terms.get(at).map_or(0, |t| t.rule | if t.verdict == Verdict::Allow { ALLOW_BIT } else { 0 });
+            let term =
+                self.terms.get(at).map_or(0, |t| t.rule | if t.verdict == Verdict::Allow { ALLOW_BIT } else { 0 });
             write16(&mut self.blob, term);
         }
         place

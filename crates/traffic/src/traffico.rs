@@ -232,7 +232,9 @@ pub fn default_interface(route_table: &str) -> Option<&str> {
 
 /// The long help; `name` is what the tool was called by.
 pub fn help(name: &str) -> String {
-    let mut text = format!("Usage: {name} [OPTION...] PROGRAM [INPUT]\nFilters the packets of an interface with eBPF.\n\n OPTIONS\n");
+    let mut text = format!(
+        "Usage: {name} [OPTION...] PROGRAM [INPUT]\nFilters the packets of an interface with eBPF.\n\n OPTIONS\n"
+    );
     for option in OPTIONS {
         let short = option.short.map_or("    ".to_owned(), |s| format!("-{s}, "));
         let argument = if option.takes { format!("={}", option.argument) } else { String::new() };

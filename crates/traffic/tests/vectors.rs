@@ -65,7 +65,11 @@ fn fused_chains_agree_with_the_reference() {
             let program = LoadedPrograms::load(&selection, strict, -1).unwrap();
             for (name, frame, _) in &corpus.frames {
                 if let Ok((passed, _)) = program.run(frame, 1) {
-                    assert_eq!(passed, traffic::reference::passes(&selection, strict, frame), "{text} {strict}: {name}");
+                    assert_eq!(
+                        passed,
+                        traffic::reference::passes(&selection, strict, frame),
+                        "{text} {strict}: {name}"
+                    );
                 }
             }
         }
@@ -80,8 +84,15 @@ fn programs_agree_with_the_reference_on_random_frames() {
     }
     let mut random = common::Random::new(7);
     for (name, input) in [
-        ("nop", ""), ("allow_dns", "10.0.0.53"), ("allow_ethertype", "ipv4+vlan"), ("allow_ipv4", "10.0.0.53"),
-        ("allow_port", "443"), ("allow_proto", "tcp+17"), ("block_ipv4", "10.0.0.53"), ("block_port", "443"), ("block_private_ipv4", ""),
+        ("nop", ""),
+        ("allow_dns", "10.0.0.53"),
+        ("allow_ethertype", "ipv4+vlan"),
+        ("allow_ipv4", "10.0.0.53"),
+        ("allow_port", "443"),
+        ("allow_proto", "tcp+17"),
+        ("block_ipv4", "10.0.0.53"),
+        ("block_port", "443"),
+        ("block_private_ipv4", ""),
     ] {
         let program = catalogue::find(name).unwrap();
         let input = if input.is_empty() { Input::None } else { Input::parse(program.input, input).unwrap() };
@@ -91,7 +102,11 @@ fn programs_agree_with_the_reference_on_random_frames() {
             for _ in 0..3000 {
                 let frame = common::frames::random(&mut random);
                 if let Ok((passed, _)) = loaded.run(&frame, 1) {
-                    assert_eq!(passed, traffic::reference::passes(&selection, strict, &frame), "{name} {strict} {frame:02x?}");
+                    assert_eq!(
+                        passed,
+                        traffic::reference::passes(&selection, strict, &frame),
+                        "{name} {strict} {frame:02x?}"
+                    );
                 }
             }
         }

@@ -10,7 +10,11 @@ mod programs;
 pub use meta::{CniAttachment, Meta, identity};
 pub use pins::{existing_folder, folder};
 pub use policies::{Applied, Attached, Attachment, Mechanism, Options, Place, apply, detach, list, rollback};
-pub use programs::ProgramAttachment;
+pub use programs::{ProgramAttachment, remove_empty_clsact};
+
+pub use load::net::Direction as HookDirection;
+pub use load::tc::{Hook, Place as FilterPlace, device};
+pub use load::{Ring, netns};
 
 use crate::kernel;
 
@@ -19,7 +23,9 @@ use crate::kernel;
 pub enum Error {
     #[error(transparent)]
     Kernel(#[from] kernel::Error),
-    #[error("interface `{interface}`: has a qdisc `ingress`, which leaves no room for egress filters (remove it with `tc qdisc del dev {interface} ingress`, or filter at ingress)")]
+    #[error(
+        "interface `{interface}`: has a qdisc `ingress`, which leaves no room for egress filters (remove it with `tc qdisc del dev {interface} ingress`, or filter at ingress)"
+    )]
     LegacyIngress { interface: String },
     #[error("interface `{0}`: no such device in this network namespace")]
     NoInterface(String),

@@ -93,7 +93,11 @@ impl Place {
         let index = nix::net::if_::if_nametoindex(interface).map_err(|_| Error::NoInterface(interface.to_owned()))?;
         let ifindex = i32::try_from(index).map_err(|_| Error::NoInterface(interface.to_owned()))?;
         let netns_inode = load::netns::current_inode();
-        let netns_inode = netns_inode.map_err(|error| Error::File { what: "read", path: "/proc/thread-self/ns/net".into(), error })?;
+        let netns_inode = netns_inode.map_err(|error| Error::File {
+            what: "read",
+            path: "/proc/thread-self/ns/net".into(),
+            error,
+        })?;
         let link_header = if load::tc::device(ifindex)?.has_ethernet_header() { ETHERNET_HEADER } else { 0 };
         Ok(Place { interface: interface.to_owned(), ifindex, netns_inode, link_header })
     }
@@ -140,18 +144,22 @@ pub fn apply(policy: &Policy, place: &Place, options: &Options) -> Result<Applie
     let mut meta = Meta::of(policy, generation, &place.interface, place.netns_inode);
     meta.cni.clone_from(&options.cni);
     let flows = reusable_flows(&existing, policy);
-    let loaded = LoadedPolicy::load(policy, &Purpose::Attach {
-        generation,
-        link_header: place.link_header,
-        meta: &meta.to_bytes(),
-        flows: flows.as_ref(),
-        mirrored: options.mirrored,
-    })?;
+    let loaded = LoadedPolicy::load(
+        policy,
+        &Purpose::Attach {
+            generation,
+            link_header: place.link_header,
+            meta: &meta.to_bytes(),
+            flows: flows.as_ref(),
+            mirrored: options.mirrored,
+        },
+    )?;
     let mut attachments = Vec::new();
     for direction in policy.direction.each() {
         let hook = if options.mirrored { direction.opposite() } else { *direction };
         let old = existing.iter().find(|a| a.direction == hook);
-        let job = Job { policy: &policy.name, loaded: &loaded, place, direction: hook, program: *direction, generation };
+        let job =
+            Job { policy: &policy.name, loaded: &loaded, place, direction: hook, program: *direction, generation };
         attachments.push(job.attach(old, options)?);
     }
     carry_counters(&existing, &loaded, &meta.rules)?;
@@ -191,7 +199,8 @@ pub fn list(bpffs: Option<&Path>) -> Result<Vec<Attached>, Error> {
     let mut all = Vec::new();
     if let Some(folder) = pins::existing_folder(bpffs) {
         let entries = std::fs::read_dir(&folder);
-        let entries = entries.map_err(|error| Error::File { what: "list", path: folder.display().to_string(), error })?;
+        let entries =
+            entries.map_err(|error| Error::File { what: "list", path: folder.display().to_string(), error })?;
         all.extend(entries.flatten().filter_map(|entry| pinned(entry.path())));
     }
     for interface in nix::net::if_::if_nameindex().iter().flatten() {
@@ -211,7 +220,11 @@ pub fn detach(attached: Attached) -> Result<(), Error> {
     match attached.holder {
         Holder::Pin(path) => {
             let detached = Link::open_pinned(&path).and_then(|link| link.detach());
-            std::fs::remove_file(&path).map_err(|error| Error::File { what: "remove pin", path: path.display().to_string(), error })?;
+            std::fs::remove_file(&path).map_err(|error| Error::File {
+                what: "remove pin",
+                path: path.display().to_string(),
+                error,
+            })?;
             // a link whose interface is gone cannot be detached any more
             if attached.ifindex != 0 {
                 detached?;
@@ -227,7 +240,8 @@ pub fn detach(attached: Attached) -> Result<(), Error> {
 
 /// The directions in which the policy is attached to this interface.
 fn at_place(policy: &str, place: &Place, options: &Options) -> Result<Vec<Attached>, Error> {
-    let here = |a: &Attached| a.meta.policy == policy && a.meta.netns_inode == place.netns_inode && a.ifindex == place.ifindex;
+    let here =
+        |a: &Attached| a.meta.policy == policy && a.meta.netns_inode == place.netns_inode && a.ifindex == place.ifindex;
     Ok(list(options.bpffs.as_deref())?.into_iter().filter(here).collect())
 }
 
@@ -259,7 +273,15 @@ fn filters_of(ifindex: i32) -> Vec<Attached> {
             let Some(meta) = meta_of(&program) else { continue };
             let place = FilterPlace { priority: filter.priority, handle: filter.handle };
             let holder = Holder::Filter(hook, place);
-            found.push(Attached { direction, ifindex, mechanism: Mechanism::Clsact, program_id, meta, program, holder });
+            found.push(Attached {
+                direction,
+                ifindex,
+                mechanism: Mechanism::Clsact,
+                program_id,
+                meta,
+                program,
+                holder,
+            });
         }
     }
     found
@@ -345,7 +367,13 @@ impl Job<'_> {
         Ok(self.done(Mechanism::Clsact, why, None, false))
     }
 
-    fn done(&self, mechanism: Mechanism, reason: &str, previous: Option<(OwnedFd, PathBuf)>, replaced: bool) -> Attachment {
+    fn done(
+        &self,
+        mechanism: Mechanism,
+        reason: &str,
+        previous: Option<(OwnedFd, PathBuf)>,
+        replaced: bool,
+    ) -> Attachment {
         let (direction, generation) = (self.direction, self.generation);
         Attachment { direction, mechanism, reason: reason.to_owned(), generation, replaced, previous }
     }

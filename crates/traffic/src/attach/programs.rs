@@ -43,9 +43,9 @@ impl ProgramAttachment {
     pub fn detach(self) -> Result<(), Error> {
         let place = Place { priority: self.priority, handle: self.handle };
         let filters = self.hook.filters()?;
-        let ours = filters.iter().any(|f| {
-            f.priority == place.priority && f.handle == place.handle && f.program_id == Some(self.program_id)
-        });
+        let ours = filters
+            .iter()
+            .any(|f| f.priority == place.priority && f.handle == place.handle && f.program_id == Some(self.program_id));
         if ours || filters.is_empty() {
             self.hook.remove_filter(place)?;
         }
@@ -65,7 +65,7 @@ fn add(loaded: &LoadedPrograms, hook: Hook, fixed: Option<Place>, made: bool) ->
     })?)?
     .id;
     let place = fixed.unwrap_or(Place { priority: 0, handle: FIRST_HANDLE });
-    hook.add_filter(program.as_fd(), loaded.name(), place, fixed.is_some())?;
+    hook.add_filter(program.as_fd(), loaded.filter_name(), place, fixed.is_some())?;
     let filter = hook.filters()?.into_iter().find(|f| f.program_id == Some(program_id));
     let filter = filter.ok_or_else(|| Error::Place("the filter vanished right after it was attached".to_owned()))?;
     Ok(ProgramAttachment { hook, priority: filter.priority, handle: filter.handle, program_id, shared_qdisc: !made })

@@ -11,6 +11,7 @@ use std::os::fd::OwnedFd;
 pub struct LoadedPrograms {
     object: Object,
     program: &'static str,
+    filter_name: String,
 }
 
 impl LoadedPrograms {
@@ -33,7 +34,7 @@ impl LoadedPrograms {
             .global("strict_vlan", &u32::from(strict_vlan).to_ne_bytes())
             .only([program])
             .load()?;
-        Ok(LoadedPrograms { object, program })
+        Ok(LoadedPrograms { object, program, filter_name: program.to_owned() })
     }
 
     /// Runs the program on a frame `repeat` times: whether it passes, and the mean nanoseconds of one run.
@@ -43,6 +44,18 @@ impl LoadedPrograms {
     pub fn run(&self, frame: &[u8], repeat: u32) -> Result<(bool, u64), Error> {
         let run = self.object.run_packet(self.program, &PacketInput { frame, tstamp: 0, repeat })?;
         Ok((run.value != TC_ACT_SHOT, run.nanos))
+    }
+
+    /// Gives the filter another name than the program's.
+    #[must_use]
+    pub fn named(mut self, filter: &str) -> LoadedPrograms {
+        filter.clone_into(&mut self.filter_name);
+        self
+    }
+
+    /// The name its filter gets.
+    pub fn filter_name(&self) -> &str {
+        &self.filter_name
     }
 
     /// Its name, also as the kernel shows it.

@@ -8,6 +8,8 @@ use super::{Directions, Essential, Log, MAX_FLOWS, Policy, Rule, State, Target, 
 use diag::{Finding, Severity, Span};
 use ipnet::IpNet;
 use node::{Node, Problems};
+
+pub use node::net;
 use saphyr::{LoadableYamlNode, MarkedYaml};
 use std::collections::{BTreeMap, HashSet};
 
@@ -21,8 +23,7 @@ pub type ReadFile<'a> = &'a dyn Fn(&str) -> std::io::Result<String>;
 pub fn read(file: &str, text: &str, read_file: ReadFile<'_>) -> Result<Vec<Policy>, Vec<Finding>> {
     let documents = MarkedYaml::load_from_str(text).map_err(|e| vec![syntax_problem(file, text, &e)])?;
     let problems = Problems::new(file, text);
-    let policies: Vec<Policy> =
-        documents.iter().filter_map(|d| policy(&Node::root(d, &problems), read_file)).collect();
+    let policies: Vec<Policy> = documents.iter().filter_map(|d| policy(&Node::root(d, &problems), read_file)).collect();
     check_names(&policies, &problems);
     if documents.is_empty() {
         problems.general("empty-policy", "the file holds no policy", "write at least `name:` and `rules:`");
@@ -40,8 +41,13 @@ fn syntax_problem(file: &str, text: &str, error: &impl std::fmt::Display) -> Fin
     let line = number_after("line").unwrap_or(1);
     let column = number_after("column").unwrap_or(1);
     let offset = text.lines().take(line.saturating_sub(1) as usize).map(|l| l.len() + 1).sum();
-    Finding::new(Severity::Error, "yaml-syntax", format!("`{file}`"), message)
-        .at(Span { file: file.to_owned(), line, column, offset, len: 0 })
+    Finding::new(Severity::Error, "yaml-syntax", format!("`{file}`"), message).at(Span {
+        file: file.to_owned(),
+        line,
+        column,
+        offset,
+        len: 0,
+    })
 }
 
 fn check_names(policies: &[Policy], problems: &Problems<'_>) {
@@ -64,7 +70,9 @@ fn policy(node: &Node<'_>, read_file: ReadFile<'_>) -> Option<Policy> {
         state: state(node),
         essentials: essentials(node),
         malformed: node.verdict("malformed").unwrap_or(Verdict::Deny),
-        log: node.choice("log", &[("none", Log::None), ("denied", Log::Denied), ("all", Log::All)]).unwrap_or(Log::Denied),
+        log: node
+            .choice("log", &[("none", Log::None), ("denied", Log::Denied), ("all", Log::All)])
+            .unwrap_or(Log::Denied),
         last_word: node.boolean("final").unwrap_or(false),
         rules: Vec::new(),
     };
@@ -83,7 +91,11 @@ fn check_size(policy: &Policy, node: &Node<'_>) {
     }
     let mut seen = HashSet::new();
     for rule in policy.rules.iter().filter(|r| !seen.insert(&r.name)) {
-        node.problem("duplicate-rule", &format!("rule `{}` occurs twice", rule.name), "rename one: counters go by name");
+        node.problem(
+            "duplicate-rule",
+            &format!("rule `{}` occurs twice", rule.name),
+            "rename one: counters go by name",
+        );
     }
 }
 
@@ -96,13 +108,19 @@ fn name(node: &Node<'_>) -> Option<String> {
     let fits = (1..=MAX_NAME_BYTES).contains(&name.len())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
     if !fits {
-        node.problem_at("name", "bad-name", &format!("`{name}` is no policy name"), "use up to 63 letters, digits, `-` and `_`");
+        node.problem_at(
+            "name",
+            "bad-name",
+            &format!("`{name}` is no policy name"),
+            "use up to 63 letters, digits, `-` and `_`",
+        );
     }
     fits.then_some(name)
 }
 
 fn target(node: &Node<'_>) -> Target {
-    let target = Target { interface: node.text("interface"), netns: node.text("netns"), container: node.text("container") };
+    let target =
+        Target { interface: node.text("interface"), netns: node.text("netns"), container: node.text("container") };
     if target.netns.is_some() && target.container.is_some() {
         node.problem_at("container", "two-selectors", "`netns` and `container` both given", "keep one of them");
     }
@@ -174,7 +192,12 @@ fn set_from_file(node: &Node<'_>, read_file: ReadFile<'_>) -> Vec<IpNet> {
     let text = match read_file(&path) {
         Ok(text) => text,
         Err(e) => {
-            node.problem_at("file", "set-file", &format!("set file `{path}`: {e}"), "give a readable file, one CIDR per line");
+            node.problem_at(
+                "file",
+                "set-file",
+                &format!("set file `{path}`: {e}"),
+                "give a readable file, one CIDR per line",
+            );
             return Vec::new();
         }
     };
@@ -196,7 +219,11 @@ fn rule(node: &Node<'_>, sets: &Sets) -> Option<Rule> {
     node.mapping(RULE_KEYS)?;
     let name = node.text("name");
     if name.as_ref().is_none_or(|n| n.is_empty() || n.len() > MAX_NAME_BYTES || n.starts_with("essential:")) {
-        node.problem("rule-name", "rule has no usable `name`", "add a name of up to 63 bytes: counters and hits go by it");
+        node.problem(
+            "rule-name",
+            "rule has no usable `name`",
+            "add a name of up to 63 bytes: counters and hits go by it",
+        );
     }
     let verdict = node.verdict("action");
     if verdict.is_none() && node.get("action").is_none() {
@@ -208,12 +235,37 @@ fn rule(node: &Node<'_>, sets: &Sets) -> Option<Rule> {
 }
 
 const KEYS: &[&str] = &[
-    "name", "interface", "netns", "container", "direction", "default", "mode", "stateful", "essential", "malformed",
-    "log", "final", "sets", "rules",
+    "name",
+    "interface",
+    "netns",
+    "container",
+    "direction",
+    "default",
+    "mode",
+    "stateful",
+    "essential",
+    "malformed",
+    "log",
+    "final",
+    "sets",
+    "rules",
 ];
 const RULE_KEYS: &[&str] = &[
-    "name", "action", "mode", "any", "direction", "from", "to", "except", "family", "protocol", "port", "source_port", "icmp",
-    "icmpv6", "ethertype",
+    "name",
+    "action",
+    "mode",
+    "any",
+    "direction",
+    "from",
+    "to",
+    "except",
+    "family",
+    "protocol",
+    "port",
+    "source_port",
+    "icmp",
+    "icmpv6",
+    "ethertype",
 ];
 const MAX_NAME_BYTES: usize = 63;
 /// 65,536 flows take 6 MiB of kernel memory.

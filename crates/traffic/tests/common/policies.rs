@@ -40,7 +40,8 @@ fn rule(random: &mut Random, at: usize) -> Rule {
 }
 
 fn flow(random: &mut Random) -> Flow {
-    let mut flow = Flow { direction: *random.pick(&[None, None, None, Some(Direction::In), Some(Direction::Out)]), ..Flow::any() };
+    let mut flow =
+        Flow { direction: *random.pick(&[None, None, None, Some(Direction::In), Some(Direction::Out)]), ..Flow::any() };
     if random.one_in(10) {
         flow.ethertypes = Ranges::one(*random.pick(&[0x0806, 0x88cc, 0x0000]));
         return flow;
@@ -57,7 +58,11 @@ fn flow(random: &mut Random) -> Flow {
         3 => {
             flow.protocols = Ranges::one(*random.pick(&[1, 58]));
             let kind = *random.pick(&[0u16, 3, 8, 128, 135]);
-            flow.icmp = Ranges::new(vec![if random.one_in(2) { (kind << 8, kind << 8 | 255) } else { (kind << 8 | 4, kind << 8 | 4) }]);
+            flow.icmp = Ranges::new(vec![if random.one_in(2) {
+                (kind << 8, kind << 8 | 255)
+            } else {
+                (kind << 8 | 4, kind << 8 | 4)
+            }]);
         }
         _ => {}
     }
@@ -80,8 +85,20 @@ fn addresses(random: &mut Random) -> Addresses {
 
 fn net(random: &mut Random) -> ipnet::IpNet {
     let nets = [
-        "0.0.0.0/0", "10.0.0.0/8", "10.0.0.0/24", "10.0.0.53/32", "10.0.0.54/31", "255.255.255.255/32", "0.0.0.0/32",
-        "192.168.0.0/16", "::/0", "2001:db8::/32", "2001:db8::1/128", "2001:db8::2/127", "fe80::/10", "2001:db8:0:0:8000::/65",
+        "0.0.0.0/0",
+        "10.0.0.0/8",
+        "10.0.0.0/24",
+        "10.0.0.53/32",
+        "10.0.0.54/31",
+        "255.255.255.255/32",
+        "0.0.0.0/32",
+        "192.168.0.0/16",
+        "::/0",
+        "2001:db8::/32",
+        "2001:db8::1/128",
+        "2001:db8::2/127",
+        "fe80::/10",
+        "2001:db8:0:0:8000::/65",
         "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/128",
     ];
     random.pick(&nets).parse().unwrap()

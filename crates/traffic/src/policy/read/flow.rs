@@ -12,7 +12,12 @@ pub fn flows(rule: &Node<'_>, sets: &Sets) -> Vec<Flow> {
         return flow(rule, sets).into_iter().collect();
     }
     for key in FLOW_KEYS.iter().filter(|key| rule.get(key).is_some()) {
-        rule.problem_at(key, "any-and-conditions", &format!("`{key}` next to `any`"), "move it into the entries of `any`");
+        rule.problem_at(
+            key,
+            "any-and-conditions",
+            &format!("`{key}` next to `any`"),
+            "move it into the entries of `any`",
+        );
     }
     let items = rule.list("any");
     if items.is_empty() {
@@ -52,7 +57,12 @@ fn addresses(node: &Node<'_>, key: &str, sets: &Sets) -> Option<Addresses> {
     let excluded = except.map(|value| Addresses::of(&value.nets(sets))).unwrap_or_default();
     let rest = included.without(&excluded);
     if rest.is_empty() && !included.is_empty() {
-        node.problem_at("except", "empty-set", "`except` leaves no address", "make it smaller than what it is taken from");
+        node.problem_at(
+            "except",
+            "empty-set",
+            "`except` leaves no address",
+            "make it smaller than what it is taken from",
+        );
     }
     Some(rest)
 }
@@ -74,7 +84,11 @@ fn protocols_of(node: &Node<'_>) -> Ranges<u8> {
         let text = item.as_text().unwrap_or_default();
         match protocols::number(PROTOCOLS, &text).or_else(|| text.parse().ok()) {
             Some(number) => numbers.push((number, number)),
-            None => item.problem("bad-protocol", &format!("unknown protocol `{text}`"), "use tcp, udp, icmp, icmpv6, sctp or a number 0-255"),
+            None => item.problem(
+                "bad-protocol",
+                &format!("unknown protocol `{text}`"),
+                "use tcp, udp, icmp, icmpv6, sctp or a number 0-255",
+            ),
         }
     }
     Ranges::new(numbers)
@@ -87,7 +101,11 @@ fn ports(node: &Node<'_>, key: &str) -> Ranges<u16> {
         let text = item.as_text().unwrap_or_default();
         match port_range(&text) {
             Some(range) => ranges.push(range),
-            None => item.problem("bad-port", &format!("`{text}` is no port and no port range"), "write for example 443 or 8000-8100"),
+            None => item.problem(
+                "bad-port",
+                &format!("`{text}` is no port and no port range"),
+                "write for example 443 or 8000-8100",
+            ),
         }
     }
     Ranges::new(ranges)
@@ -105,7 +123,12 @@ fn icmp(node: &Node<'_>, flow: &mut Flow) {
     let (protocol, types) = match (v4, v6) {
         (None, None) => return,
         (Some(_), Some(_)) => {
-            return node.problem_at("icmpv6", "icmp-twice", "`icmp` and `icmpv6` in one flow", "make two entries under `any:`");
+            return node.problem_at(
+                "icmpv6",
+                "icmp-twice",
+                "`icmp` and `icmpv6` in one flow",
+                "make two entries under `any:`",
+            );
         }
         (Some(types), None) => (ICMP, types),
         (None, Some(types)) => (ICMPV6, types),
@@ -124,7 +147,11 @@ fn icmp_types(node: &Node<'_>, key: &str, names: &[(&str, u8)]) -> Option<Vec<(u
         let text = item.as_text().unwrap_or_default();
         match icmp_range(&text, names) {
             Some(range) => ranges.push(range),
-            None => item.problem("bad-icmp", &format!("`{text}` is no ICMP type"), "write for example echo-request, 3 or 3/4 (type/code)"),
+            None => item.problem(
+                "bad-icmp",
+                &format!("`{text}` is no ICMP type"),
+                "write for example echo-request, 3 or 3/4 (type/code)",
+            ),
         }
     }
     Some(ranges)
@@ -146,9 +173,17 @@ fn ethertypes(node: &Node<'_>) -> Ranges<u16> {
         let text = item.as_text().unwrap_or_default();
         let hex = text.strip_prefix("0x").and_then(|digits| u16::from_str_radix(digits, 16).ok());
         match protocols::number(ETHERTYPES, &text).or(hex).or_else(|| text.parse().ok()) {
-            Some(0x0800 | 0x86dd) => item.problem("ip-ethertype", "IP frames are not named by EtherType", "use `family: ipv4` or `family: ipv6`"),
+            Some(0x0800 | 0x86dd) => item.problem(
+                "ip-ethertype",
+                "IP frames are not named by EtherType",
+                "use `family: ipv4` or `family: ipv6`",
+            ),
             Some(number) => numbers.push((number, number)),
-            None => item.problem("bad-ethertype", &format!("unknown EtherType `{text}`"), "use arp, lldp or a number such as 0x88cc"),
+            None => item.problem(
+                "bad-ethertype",
+                &format!("unknown EtherType `{text}`"),
+                "use arp, lldp or a number such as 0x88cc",
+            ),
         }
     }
     Ranges::new(numbers)
@@ -159,15 +194,26 @@ fn check_ports(node: &Node<'_>, flow: &Flow) {
     if flow.ports.is_any() && flow.source_ports.is_any() {
         return;
     }
-    let all_have_ports = flow.protocols.as_slice().iter().all(|(first, last)| first == last && WITH_PORTS.contains(first));
+    let all_have_ports =
+        flow.protocols.as_slice().iter().all(|(first, last)| first == last && WITH_PORTS.contains(first));
     if flow.protocols.is_any() || !all_have_ports {
-        node.problem_at(key, "port-protocol", &format!("`{key}` without a protocol that has ports"), "add `protocol: tcp` or `protocol: [tcp, udp]`");
+        node.problem_at(
+            key,
+            "port-protocol",
+            &format!("`{key}` without a protocol that has ports"),
+            "add `protocol: tcp` or `protocol: [tcp, udp]`",
+        );
     }
 }
 
 fn check_ethertypes(node: &Node<'_>, flow: &Flow) {
     if !flow.ethertypes.is_any() && flow.wants_ip() {
-        node.problem_at("ethertype", "ethertype-and-ip", "`ethertype` next to conditions on IP", "make two entries under `any:`");
+        node.problem_at(
+            "ethertype",
+            "ethertype-and-ip",
+            "`ethertype` next to conditions on IP",
+            "make two entries under `any:`",
+        );
     }
 }
 
@@ -178,7 +224,11 @@ fn check_families(node: &Node<'_>, flow: &Flow) -> bool {
     let v6 = !from.v6.is_any() && !to.v6.is_any();
     let possible = v4 || v6 || from.is_empty() || to.is_empty();
     if !possible {
-        node.problem("no-family", "no packet can match: source and destination share no address family", "use addresses of one family");
+        node.problem(
+            "no-family",
+            "no packet can match: source and destination share no address family",
+            "use addresses of one family",
+        );
     }
     possible
 }

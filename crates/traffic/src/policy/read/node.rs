@@ -77,7 +77,11 @@ impl<'a> Node<'a> {
     /// Checks that this is a mapping with these keys only.
     pub fn mapping(&self, keys: &[&str]) -> Option<()> {
         let YamlData::Mapping(mapping) = &self.yaml.data else {
-            self.problem("not-a-mapping", "a mapping is wanted here", &format!("write `key: value` with {}", keys.join(", ")));
+            self.problem(
+                "not-a-mapping",
+                "a mapping is wanted here",
+                &format!("write `key: value` with {}", keys.join(", ")),
+            );
             return None;
         };
         for (key, _) in mapping {
@@ -157,7 +161,11 @@ impl<'a> Node<'a> {
         let found = choices.iter().find(|(word, _)| word.eq_ignore_ascii_case(&text)).map(|(_, value)| *value);
         if found.is_none() {
             let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
-            self.problem("bad-choice", &format!("`{text}` is not possible here"), &format!("use one of {}", words.join(", ")));
+            self.problem(
+                "bad-choice",
+                &format!("`{text}` is not possible here"),
+                &format!("use one of {}", words.join(", ")),
+            );
         }
         found
     }
@@ -167,14 +175,21 @@ impl<'a> Node<'a> {
     }
 
     pub fn boolean(&self, key: &str) -> Option<bool> {
-        self.choice(key, &[("true", true), ("false", false), ("yes", true), ("no", false), ("on", true), ("off", false)])
+        self.choice(
+            key,
+            &[("true", true), ("false", false), ("yes", true), ("no", false), ("on", true), ("off", false)],
+        )
     }
 
     pub fn number(&self, key: &str, range: RangeInclusive<u32>) -> Option<u32> {
         let node = self.get(key)?;
         let number = node.as_text().and_then(|t| t.parse().ok()).filter(|n| range.contains(n));
         if number.is_none() {
-            node.problem("bad-number", "not a number that is possible here", &format!("use {}..{}", range.start(), range.end()));
+            node.problem(
+                "bad-number",
+                "not a number that is possible here",
+                &format!("use {}..{}", range.start(), range.end()),
+            );
         }
         number
     }
@@ -219,7 +234,9 @@ fn scalar_text(yaml: &MarkedYaml<'_>) -> Option<String> {
 }
 
 fn nearest(name: &str, keys: &[&str]) -> String {
-    let close = keys.iter().find(|k| k.starts_with(name) || name.starts_with(**k) || k.trim_end_matches('s') == name.trim_end_matches('s'));
+    let close = keys.iter().find(|k| {
+        k.starts_with(name) || name.starts_with(**k) || k.trim_end_matches('s') == name.trim_end_matches('s')
+    });
     match close {
         Some(key) if !name.is_empty() => format!("did you mean `{key}`?"),
         _ => format!("known keys: {}", keys.join(", ")),
