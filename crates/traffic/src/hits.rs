@@ -38,22 +38,22 @@ impl Hit {
     pub fn parse(bytes: &[u8], rules: &[String]) -> Option<Hit> {
         let record: &[u8; HIT_BYTES] = bytes.first_chunk()?;
         let name = |at: usize| rules.get(usize::from(u16_at(record, at)?)).cloned();
-        let family = record[65];
+        let family = record[63];
         let address = |at: usize| address(record.get(at..at + 16)?, family);
         Some(Hit {
             time_nanos: u64::from_ne_bytes(*record.first_chunk()?),
             ifindex: u32_at(record, 8)?,
             bytes: u32_at(record, 12)?,
-            direction: if record[60] == 0 { Direction::In } else { Direction::Out },
-            verdict: if record[62] == 1 { Verdict::Allow } else { Verdict::Deny },
-            passed: record[63] == 1,
-            reason: *Reason::ALL.get(usize::from(record[61]))?,
+            direction: if record[58] == 0 { Direction::In } else { Direction::Out },
+            verdict: if record[60] == 1 { Verdict::Allow } else { Verdict::Deny },
+            passed: record[61] == 1,
+            reason: *Reason::ALL.get(usize::from(record[59]))?,
             rule: name(52),
             audited: name(54),
             ethertype: u16_at(record, 56)?,
             source: address(16),
             destination: address(32),
-            protocol: (family != 0).then_some(record[64]),
+            protocol: (family != 0).then_some(record[62]),
             source_port: u16_at(record, 48)?,
             destination_port: u16_at(record, 50)?,
         })
@@ -105,8 +105,8 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     bytes.get(at..)?.first_chunk().map(|b| u32::from_ne_bytes(*b))
 }
 
-/// `sizeof(struct hit)` without the padding at its end.
-const HIT_BYTES: usize = 66;
+/// `sizeof(struct hit)`.
+const HIT_BYTES: usize = 64;
 
 #[cfg(test)]
 mod tests {

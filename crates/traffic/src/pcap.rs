@@ -127,7 +127,7 @@ fn pcapng_block<'a>(
         interfaces.clear();
     }
     let len = u32_at(bytes, 4, *big)? as usize;
-    if len < 12 || len % 4 != 0 {
+    if len < 12 || !len.is_multiple_of(4) {
         return None;
     }
     let body = bytes.get(8..len.checked_sub(4)?)?;

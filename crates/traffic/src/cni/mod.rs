@@ -113,7 +113,7 @@ mod tests {
     #[test]
     fn mistakes_in_order() {
         let check = |input: &str, code: &str, text: &str| {
-            assert_eq!(message("ADD", input), (code.into(), text.into()), "{input}")
+            assert_eq!(message("ADD", input), (code.into(), text.into()), "{input}");
         };
         check("", "5", "Error reading stdin");
         check("{", "6", "Error parsing JSON");
