@@ -2,6 +2,8 @@
 //! applied, updated, killed and detached, filters of others left alone. Frames are sent by AF_PACKET: a drop at egress
 //! comes back to the sender as ENOBUFS.
 
+#![allow(clippy::print_stdout)] // reasons for skips and what was compared belong in the output
+
 mod packets;
 
 use packets::Sender;
@@ -27,8 +29,13 @@ fn named(name: &str) -> (tempfile::TempDir, PathBuf) {
 
 /// Starts a holding process and waits for its first dot.
 fn start(netns: &Netns, program: &Path, arguments: &str) -> Child {
-    let mut child =
-        netns.command(program).args(arguments.split(' ')).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = netns
+        .command(program)
+        .args(arguments.split(' '))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut first = [0];
     child.stdout.as_mut().unwrap().read_exact(&mut first).unwrap_or_else(|_| panic!("no dot: {arguments}"));
     assert_eq!(&first, b".");
@@ -110,7 +117,11 @@ fn instances_stack_and_leave_filters_of_others_alone() {
     let (_folder, traffico) = named("traffico");
     let sender = Sender::open(&netns, "a");
     assert!(netns.run("tc qdisc add dev a clsact").status.success());
-    let before = (netns.text("tc qdisc show dev a"), netns.text("tc filter show dev a ingress"), netns.text("tc filter show dev a egress"));
+    let before = (
+        netns.text("tc qdisc show dev a"),
+        netns.text("tc filter show dev a ingress"),
+        netns.text("tc filter show dev a egress"),
+    );
     let blocking = start(&netns, &traffico, "-i a block_port 443");
     let gate = start(&netns, &traffico, "-i a allow_ethertype ipv4");
     assert!(!sender.send(&packets::frame("tcp 443")), "the later instance must not override the earlier one");
@@ -120,7 +131,11 @@ fn instances_stack_and_leave_filters_of_others_alone() {
     assert!(sender.send(&packets::frame("tcp 443")));
     assert!(!sender.send(&packets::frame("arp")), "the other instance still filters");
     assert_eq!(stop(gate, "-TERM"), Some(0));
-    let after = (netns.text("tc qdisc show dev a"), netns.text("tc filter show dev a ingress"), netns.text("tc filter show dev a egress"));
+    let after = (
+        netns.text("tc qdisc show dev a"),
+        netns.text("tc filter show dev a ingress"),
+        netns.text("tc filter show dev a egress"),
+    );
     assert_eq!(before, after);
 }
 
@@ -162,7 +177,8 @@ fn usage_errors_end_with_one_and_two_lines() {
         (&["-i", "nope0", "nop"], "option '--ifname' requires an existing interface: got 'nope0'\n"),
     ] {
         let output = Command::new(&traffico).args(arguments).output().unwrap();
-        let expected = format!("traffico: {message}\nTry `traffico --help' or `traffico --usage' for more information.\n");
+        let expected =
+            format!("traffico: {message}\nTry `traffico --help' or `traffico --usage' for more information.\n");
         assert_eq!((output.status.code(), text(&output)), (Some(1), expected));
     }
     let help = Command::new(&traffico).arg("--help").output().unwrap();
@@ -241,7 +257,9 @@ fn a_policy_with_two_flows_filters_counts_updates_and_detaches() {
         assert_eq!(site.counter("dns-or-https", "packets"), 2);
         let listed: serde_json::Value = serde_json::from_str(&site.ok("list --json")).unwrap();
         assert_eq!((listed.as_array().unwrap().len(), &listed[0]["generation"]), (1, &serde_json::json!(2)));
-        assert!(site.ok("metrics").contains("hawkbell_traffic_packets_total{policy=\"web\",interface=\"a\",direction=\"out\",rule=\"dns-or-https\"} 2"));
+        assert!(site.ok("metrics").contains(
+            "hawkbell_traffic_packets_total{policy=\"web\",interface=\"a\",direction=\"out\",rule=\"dns-or-https\"} 2"
+        ));
         site.ok("detach web");
         assert!(sender.send(&packets::frame("tcp 25")));
         assert_eq!(site.netns.text("tc qdisc show dev a clsact"), "");
@@ -284,7 +302,8 @@ fn audit_drops_nothing_and_says_what_it_would() {
 #[test]
 fn mistakes_are_shown_together_and_nothing_is_attached() {
     let Some(site) = Site::new() else { return };
-    let path = site.file("name: web\ninterface: a\ncolour: red\nrules:\n  - {name: x, action: maybe, to: 10.0.0.300}\n");
+    let path =
+        site.file("name: web\ninterface: a\ncolour: red\nrules:\n  - {name: x, action: maybe, to: 10.0.0.300}\n");
     let output = site.run(&format!("apply {}", path.display()));
     let said = text(&output);
     assert_eq!(output.status.code(), Some(1));
@@ -318,7 +337,12 @@ fn kill_at_any_point_leaves_one_version() {
     let mut finished = 0;
     for round in 0..40u64 {
         let path = site.file(&versions[round as usize % 2]);
-        let mut child = site.command(&format!("apply {}", path.display())).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = site
+            .command(&format!("apply {}", path.display()))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         let end = std::time::Instant::now() + std::time::Duration::from_micros(round * 1500);
         while std::time::Instant::now() < end {
             let (https, http) = (sender.send(&packets::frame("tcp 443")), sender.send(&packets::frame("tcp 80")));
@@ -347,13 +371,22 @@ fn captures_are_judged_without_an_interface() {
     let frames: Vec<Vec<u8>> = ["tcp 443", "tcp 80", "arp", "tcp 80"].iter().map(|f| packets::frame(f)).collect();
     std::fs::write(&capture, packets::pcap(&frames)).unwrap();
     let run = |arguments: &[&str]| {
-        Command::new(HAWKBELL).args(["traffic", "test", "--policy"]).arg(&policy).arg(&capture).args(arguments).output().unwrap()
+        Command::new(HAWKBELL)
+            .args(["traffic", "test", "--policy"])
+            .arg(&policy)
+            .arg(&capture)
+            .args(arguments)
+            .output()
+            .unwrap()
     };
     let shown = text(&run(&[]));
     assert!(shown.contains("pass rule dns-or-https out") && shown.contains("4 frames: 2 pass, 2 dropped"), "{shown}");
     let json = text(&run(&["--json"]));
     let value: serde_json::Value = serde_json::from_str(&json).unwrap();
-    assert_eq!((&value["judged_by"], &value["verdicts"]), (&"kernel".into(), &serde_json::json!(["allow", "deny", "allow", "deny"])));
+    assert_eq!(
+        (&value["judged_by"], &value["verdicts"]),
+        (&"kernel".into(), &serde_json::json!(["allow", "deny", "allow", "deny"]))
+    );
     let expected = folder.path().join("e.json");
     std::fs::write(&expected, &json).unwrap();
     assert_eq!(run(&["--expect", expected.to_str().unwrap()]).status.code(), Some(0));

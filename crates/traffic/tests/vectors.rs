@@ -2,6 +2,8 @@
 //! programs in the kernel (BPF_PROG_TEST_RUN).
 //! Skips with a printed reason when the corpus is absent.
 
+#![allow(clippy::print_stdout)] // reasons for skips and what was compared belong in the output
+
 mod common;
 
 use traffic::catalogue;
@@ -113,9 +115,12 @@ fn programs_agree_with_the_reference_on_random_frames() {
     }
 }
 
+/// Name, bytes, and verdict per column.
+type Vector = (String, Vec<u8>, Vec<(String, String)>);
+
 struct Corpus {
     inputs: serde_json::Value,
-    frames: Vec<(String, Vec<u8>, Vec<(String, String)>)>,
+    frames: Vec<Vector>,
 }
 
 impl Corpus {
@@ -138,7 +143,7 @@ impl Corpus {
     }
 }
 
-fn frame(vector: &serde_json::Value) -> (String, Vec<u8>, Vec<(String, String)>) {
+fn frame(vector: &serde_json::Value) -> Vector {
     let hex = vector["hex"].as_str().unwrap();
     let bytes = (0..hex.len() / 2).map(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).unwrap()).collect();
     let verdicts = vector["verdict"].as_object().unwrap().iter();

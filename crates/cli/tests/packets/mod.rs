@@ -1,4 +1,5 @@
 //! Frames for tests, and a sender that learns whether they got through: at egress a dropped frame is ENOBUFS.
+#![allow(dead_code)] // each test binary uses a part
 
 use nix::sys::socket::{AddressFamily, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, sendto, socket};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -16,7 +17,8 @@ impl Sender {
             let protocol = SockProtocol::EthAll;
             let socket = socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol).unwrap();
             let mut interfaces = nix::ifaddrs::getifaddrs().unwrap();
-            let found = interfaces.find_map(|i| if i.interface_name == interface { i.address?.as_link_addr().copied() } else { None });
+            let found = interfaces
+                .find_map(|i| if i.interface_name == interface { i.address?.as_link_addr().copied() } else { None });
             Sender { socket, address: found.unwrap() }
         };
         traffic::attach::netns::run(&netns.path(), open).unwrap()

@@ -3,7 +3,7 @@
 
 use super::Error;
 use crate::chain::{MAX_STAGES, Selection, Stage};
-use load::{Loader, Object, PacketInput};
+use load::{LoadedProgram, Loader, Map, Object, PacketInput};
 use std::os::fd::OwnedFd;
 
 /// A selection whose program is loaded but not attached.
@@ -76,10 +76,21 @@ impl LoadedPrograms {
     /// # Errors
     /// The map cannot be read.
     pub fn verdicts(&self) -> Result<Vec<(u64, u64)>, Error> {
-        let map = self.object.map("verdicts")?;
-        let rows = u32::try_from(MAX_STAGES).unwrap_or(0) + 1;
-        (0..rows).map(|row| Ok(sum(&map.lookup_per_cpu(&row.to_ne_bytes())?.unwrap_or_default()))).collect()
+        read_verdicts(&self.object.map("verdicts")?)
     }
+
+    /// The same for a program that is attached, by its id.
+    ///
+    /// # Errors
+    /// There is no such program, or it is none of ours.
+    pub fn verdicts_of(program_id: u32) -> Result<Vec<(u64, u64)>, Error> {
+        read_verdicts(&LoadedProgram::by_id(program_id)?.map("verdicts")?)
+    }
+}
+
+fn read_verdicts(map: &Map) -> Result<Vec<(u64, u64)>, Error> {
+    let rows = u32::try_from(MAX_STAGES).unwrap_or(0) + 1;
+    (0..rows).map(|row| Ok(sum(&map.lookup_per_cpu(&row.to_ne_bytes())?.unwrap_or_default()))).collect()
 }
 
 fn sum(per_cpu: &[Vec<u8>]) -> (u64, u64) {

@@ -5,21 +5,7 @@
 pub mod frames;
 pub mod policies;
 
-/// Whether the test may use the kernel; prints why not otherwise.
-pub fn may_load() -> bool {
-    let root = std::fs::read_to_string("/proc/self/status").is_ok_and(|s| {
-        s.lines().any(|l| {
-            l.strip_prefix("CapEff:").is_some_and(|c| {
-                u64::from_str_radix(c.trim(), 16).is_ok_and(|bits| bits >> 12 & 1 == 1 && bits >> 39 & 1 == 1)
-            })
-        })
-    });
-    if !root {
-        assert!(std::env::var_os("HAWKBELL_REQUIRE_ROOT").is_none(), "root is required here");
-        println!("skipped: needs CAP_NET_ADMIN and CAP_BPF");
-    }
-    root
-}
+pub use testkit::root::may_filter as may_load;
 
 /// xorshift64*: repeatable, good enough to reach every branch.
 pub struct Random(u64);
