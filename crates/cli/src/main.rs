@@ -10,6 +10,7 @@ mod exit;
 mod kernel;
 mod rules;
 mod tools;
+mod traffic;
 mod watch;
 
 use std::process::ExitCode;

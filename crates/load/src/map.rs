@@ -45,6 +45,15 @@ impl Map {
         Ok(Map { name: handle.name().to_string_lossy().into_owned(), handle })
     }
 
+    /// Opens a map by its id.
+    ///
+    /// # Errors
+    /// ENOENT when there is no such map, EPERM without CAP_SYS_ADMIN.
+    pub fn by_id(id: u32) -> Result<Map, Error> {
+        let handle = MapHandle::from_map_id(id).map_err(|e| Error::call("open map by id", &id.to_string(), &e))?;
+        Ok(Map { name: handle.name().to_string_lossy().into_owned(), handle })
+    }
+
     pub(crate) fn of(map: &libbpf_rs::Map<'_>) -> Result<Map, Error> {
         let name = map.name().to_string_lossy().into_owned();
         let handle = MapHandle::try_from(map).map_err(|e| Error::call("open map", &name, &e))?;

@@ -8,5 +8,7 @@ pub mod bpf;
 pub mod errno;
 pub mod lsm;
 pub mod perf;
+pub mod netlink;
+pub mod netns;
 pub mod ring;
 pub mod seccomp;
