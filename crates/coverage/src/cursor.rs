@@ -15,7 +15,6 @@ impl<'a> Cursor<'a> {
         Cursor { bytes, at: 0, section }
     }
 
-
     pub fn remaining(&self) -> usize {
         self.bytes.len() - self.at
     }
@@ -56,7 +55,8 @@ impl<'a> Cursor<'a> {
     /// A LEB128 number that counts things of at least `unit` bytes each: more than fit is damage, not an allocation.
     pub fn count(&mut self, unit: usize) -> Result<usize, Error> {
         let value = self.uleb()?;
-        let fits = usize::try_from(value).ok().filter(|n| n.checked_mul(unit.max(1)).is_some_and(|b| b <= self.remaining()));
+        let fits =
+            usize::try_from(value).ok().filter(|n| n.checked_mul(unit.max(1)).is_some_and(|b| b <= self.remaining()));
         fits.ok_or_else(|| self.damaged("count larger than the data"))
     }
 

@@ -15,9 +15,13 @@ pub enum Error {
     Damaged { section: &'static str, what: &'static str, at: usize },
     #[error("coverage mapping version {0} is newer than this tool knows: update hawkbell or use an older clang")]
     MappingVersion(u32),
-    #[error("relocation of type {kind} at {section}+{offset:#x} points into coverage metadata, which no known clang does")]
+    #[error(
+        "relocation of type {kind} at {section}+{offset:#x} points into coverage metadata, which no known clang does"
+    )]
     Relocation { section: String, offset: u64, kind: u32 },
-    #[error("sidecar has no coverage counters: compile with `-fprofile-instr-generate -fcoverage-mapping` or `hawkbell cover cc`")]
+    #[error(
+        "sidecar has no coverage counters: compile with `-fprofile-instr-generate -fcoverage-mapping` or `hawkbell cover cc`"
+    )]
     NoCounters,
     #[error("counters are {found} bytes, the sidecar describes {wanted}: they belong to different builds")]
     CounterSize { found: usize, wanted: usize },

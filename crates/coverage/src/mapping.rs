@@ -56,9 +56,16 @@ pub enum RegionKind {
     Skipped,
     /// White space after a statement; counts only where nothing else does.
     Gap(Counter),
-    Branch { taken: Counter, not_taken: Counter, condition: Option<Condition> },
+    Branch {
+        taken: Counter,
+        not_taken: Counter,
+        condition: Option<Condition>,
+    },
     /// A decision with several conditions (MC/DC).
-    Decision { bitmap_bit: u32, conditions: u32 },
+    Decision {
+        bitmap_bit: u32,
+        conditions: u32,
+    },
 }
 
 /// Place of a condition in its decision: its id and where evaluation goes next; 0 = the decision is made.
@@ -181,12 +188,18 @@ fn decode_counter(cursor: &Cursor<'_>, word: u32, expressions: usize) -> Result<
     if (id as usize) < expressions { Ok(counter) } else { Err(cursor.damaged("names an unknown expression")) }
 }
 
-fn region(cursor: &mut Cursor<'_>, file: u32, files: usize, expressions: usize, line: &mut u32) -> Result<Region, Error> {
+fn region(
+    cursor: &mut Cursor<'_>,
+    file: u32,
+    files: usize,
+    expressions: usize,
+    line: &mut u32,
+) -> Result<Region, Error> {
     let mut kind = region_kind(cursor, files, expressions)?;
     let overflow = |cursor: &Cursor<'_>| cursor.damaged("line number out of range");
     *line = line.checked_add(cursor.uleb32()?).ok_or_else(|| overflow(cursor))?;
     let mut start = Position { line: *line, column: cursor.uleb32()? };
-    let last = line.checked_add(cursor.uleb32()?).ok_or_else(|| overflow(cursor))?;
+    let last = line.checked_add(cursor.uleb32()?).filter(|l| *l <= MAX_LINE).ok_or_else(|| overflow(cursor))?;
     let column = cursor.uleb32()?;
     let mut end = Position { line: last, column: column & !GAP_BIT };
     if let (RegionKind::Code(counter), true) = (kind, column & GAP_BIT != 0) {
@@ -206,7 +219,11 @@ fn region_kind(cursor: &mut Cursor<'_>, files: usize, expressions: usize) -> Res
     }
     if head & 4 != 0 {
         let file = head >> 3;
-        return if (file as usize) < files { Ok(RegionKind::Expansion(file)) } else { Err(cursor.damaged("expands an unknown file")) };
+        return if (file as usize) < files {
+            Ok(RegionKind::Expansion(file))
+        } else {
+            Err(cursor.damaged("expands an unknown file"))
+        };
     }
     match head >> 3 {
         0 => Ok(RegionKind::Code(Counter::Zero)),
@@ -221,8 +238,7 @@ fn region_kind(cursor: &mut Cursor<'_>, files: usize, expressions: usize) -> Res
 fn branch(cursor: &mut Cursor<'_>, expressions: usize, in_decision: bool) -> Result<RegionKind, Error> {
     let (taken, not_taken) = (counter(cursor, expressions)?, counter(cursor, expressions)?);
     let mut id = || cursor.uleb32();
-    let condition =
-        if in_decision { Some(Condition { id: id()?, if_true: id()?, if_false: id()? }) } else { None };
+    let condition = if in_decision { Some(Condition { id: id()?, if_true: id()?, if_false: id()? }) } else { None };
     Ok(RegionKind::Branch { taken, not_taken, condition })
 }
 
@@ -230,4 +246,6 @@ const RECORD_HEADER_BYTES: usize = 28;
 const UNIT_HEADER_BYTES: usize = 16;
 const SUPPORTED_VERSIONS: std::ops::RangeInclusive<u32> = 4..=6;
 const FIRST_WITH_DIRECTORY: u32 = 5;
+/// More lines than any source file has; keeps hostile mappings from producing endless reports.
+const MAX_LINE: u32 = 1 << 24;
 const GAP_BIT: u32 = 1 << 31;

@@ -68,7 +68,8 @@ fn neutralise(sidecar: &[u8]) -> Result<Cow<'_, [u8]>, Error> {
     if machine != elf::EM_BPF.0 {
         return Err(Error::NotBpf(machine));
     }
-    let table = usize::try_from(u64::from_le_bytes(header[40..48].try_into().unwrap_or_default())).unwrap_or(usize::MAX);
+    let table =
+        usize::try_from(u64::from_le_bytes(header[40..48].try_into().unwrap_or_default())).unwrap_or(usize::MAX);
     let count = usize::from(u16::from_le_bytes([header[60], header[61]]));
     let mut bytes = sidecar.to_vec();
     for index in 0..count {
@@ -117,8 +118,7 @@ fn gather(builder: &Builder<'_>, build: BuildId) -> (Layout, Option<Header>) {
         return (layout, None);
     }
     let size = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);
-    let header =
-        Header { build, counter_bytes: size(ends[0] - HEADER_BYTES), bitmap_bytes: size(ends[1] - ends[0]) };
+    let header = Header { build, counter_bytes: size(ends[0] - HEADER_BYTES), bitmap_bytes: size(ends[1] - ends[0]) };
     layout.bytes[..HEADER_BYTES].copy_from_slice(&header.encode());
     (layout, Some(header))
 }
@@ -205,7 +205,9 @@ fn drop_metadata(builder: &mut Builder<'_>) {
     }
     for symbol in builder.symbols.iter_mut() {
         let orphan = symbol.section.is_none()
-            && [&b"__llvm_profile"[..], b"__profc_", b"__profbm_", b"__covrec_", b"__profd_"].iter().any(|p| symbol.name.starts_with(p));
+            && [&b"__llvm_profile"[..], b"__profc_", b"__profbm_", b"__covrec_", b"__profd_"]
+                .iter()
+                .any(|p| symbol.name.starts_with(p));
         symbol.delete = orphan || symbol.section.is_some_and(is_gone);
     }
 }
@@ -226,7 +228,8 @@ fn is_metadata(name: &[u8]) -> bool {
         b".rel__llvm_",
         b".init_array",
     ];
-    PREFIXES.iter().any(|p| name.starts_with(p)) || [&b".group"[..], b".llvm_addrsig", b".ctors", b".rel.init_array"].contains(&name)
+    PREFIXES.iter().any(|p| name.starts_with(p))
+        || [&b".group"[..], b".llvm_addrsig", b".ctors", b".rel.init_array"].contains(&name)
 }
 
 const COUNTERS: &[u8] = b"__llvm_prf_cnts";
