@@ -9,6 +9,8 @@ mod cursor;
 pub mod error;
 pub mod layout;
 pub mod mapping;
+pub mod profile;
+pub mod report;
 pub mod segments;
 pub mod sidecar;
 pub mod split;

@@ -1,0 +1,119 @@
+//! Own counting against llvm-cov: for every clang present, objects of one source with random counters must give the same
+//! lines and functions. Skips, with a reason, what is not installed.
+
+use coverage::profile::{Counters, proftext};
+use coverage::report::{Builder, lcov};
+use coverage::sidecar::Sidecar;
+use coverage::split::split;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs};
+
+const CLANGS: &[&str] =
+    &["clang-13", "clang-14", "clang-15", "clang-16", "clang-17", "clang-18", "clang-19", "clang-20", "clang-22"];
+
+#[test]
+fn lines_and_functions_agree_with_llvm_cov() {
+    if !runs("llvm-cov-19") || !runs("llvm-profdata-19") {
+        println!("skipped: needs llvm-cov-19 and llvm-profdata-19");
+        return;
+    }
+    let home = tempfile::tempdir().expect("a scratch directory");
+    let mut compared = 0;
+    for clang in CLANGS.iter().filter(|c| runs(c)) {
+        let object = compile(clang, home.path());
+        let bytes = fs::read(&object).expect("read the object");
+        let sidecar = Sidecar::parse(&bytes).expect("a sidecar");
+        for seed in 0..20 {
+            let counters = random_counters(&bytes, &sidecar, seed);
+            let mut builder = Builder::default();
+            builder.add(&sidecar, &counters).expect("matching counters");
+            let ours = lcov::render(&builder.finish());
+            let theirs = oracle(home.path(), &object, &proftext(&sidecar, &counters));
+            assert_eq!(records(&ours), records(&theirs), "{clang}, seed {seed}");
+        }
+        compared += 1;
+    }
+    println!("{compared} versions of clang agree with llvm-cov");
+}
+
+fn compile(clang: &str, home: &Path) -> PathBuf {
+    let object = home.join(format!("{clang}.covobj"));
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/constructs.bpf.c");
+    let status = Command::new(clang)
+        .args([
+            "-target",
+            "bpf-unknown-linux-gnu",
+            "-O2",
+            "-g",
+            "-mcpu=v3",
+            "-fprofile-instr-generate",
+            "-fcoverage-mapping",
+        ])
+        .args(["-fprofile-update=atomic", "-c"])
+        .arg(source)
+        .arg("-o")
+        .arg(&object)
+        .status();
+    assert!(status.is_ok_and(|s| s.success()), "{clang} compiles");
+    object
+}
+
+/// Counters that an execution could have left: in a function, outer regions (lower numbers) ran more often than all inner
+/// ones together, so that no difference is negative; from a random one on, nothing ran.
+fn random_counters(object: &[u8], sidecar: &Sidecar, seed: u64) -> Counters {
+    let header = split(object, None).expect("a split").header.expect("counters");
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut counters = vec![0; sidecar.counter_bytes / 8];
+    for function in &sidecar.functions {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let ran = (state >> 33) as usize % (function.counters + 1);
+        for index in 0..ran {
+            counters[function.counters_at / 8 + index] = (1 << (2 * (ran - index))) + (state >> 60);
+        }
+    }
+    Counters { build: header.build, counters, bitmaps: vec![0; sidecar.bitmap_bytes], instances: 1 }
+}
+
+fn oracle(home: &Path, object: &Path, text: &str) -> String {
+    let (profile, merged) = (home.join("p.proftext"), home.join("p.profdata"));
+    fs::write(&profile, text).expect("write the profile");
+    let status = Command::new("llvm-profdata-19").args(["merge", "-o"]).arg(&merged).arg(&profile).status();
+    assert!(status.is_ok_and(|s| s.success()), "llvm-profdata reads the profile:\n{text}");
+    let export = Command::new("llvm-cov-19")
+        .args(["export", "-format=lcov", "-instr-profile"])
+        .arg(&merged)
+        .arg(object)
+        .output()
+        .expect("run llvm-cov");
+    String::from_utf8_lossy(&export.stdout).into_owned()
+}
+
+/// Files, lines and function counts, in a comparable order. Derived counts that would be negative print as huge
+/// numbers in llvm-cov; they are 0 here.
+fn records(lcov: &str) -> Vec<String> {
+    let mut file = String::new();
+    let mut found = Vec::new();
+    for line in lcov.lines() {
+        if let Some(path) = line.strip_prefix("SF:") {
+            file = path.to_owned();
+        } else if line.starts_with("DA:") || line.starts_with("FNDA:") {
+            found.push(format!("{file} {}", clamp(line)));
+        }
+    }
+    found.sort();
+    found
+}
+
+fn clamp(line: &str) -> String {
+    let (kind, rest) = line.split_once(':').unwrap_or_default();
+    let fields = rest.split(',').map(|f| match f.parse::<u64>() {
+        Ok(n) if n > u64::MAX / 2 => "0".to_owned(),
+        _ => f.to_owned(),
+    });
+    format!("{kind}:{}", fields.collect::<Vec<_>>().join(","))
+}
+
+fn runs(tool: &str) -> bool {
+    Command::new(tool).arg("--version").output().is_ok_and(|o| o.status.success())
+}
