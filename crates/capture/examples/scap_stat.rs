@@ -1,16 +1,18 @@
 //! Reads captures and prints what they hold: tables, events by kind, counters, time per event. For people who debug the
-//! reader. In come file names; nothing is written but the report.
+//! reader. In come file names, `-k` (count kinds) and `-l` (list events with their parameters in hexadecimal); nothing is
+//! written but the report.
 
 #![allow(clippy::print_stdout)]
 
-use capture::{Item, Reader};
+use capture::{Item, Reader, Record};
 use std::collections::BTreeMap;
 use std::time::Instant;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let by_kind = args.iter().any(|a| a == "-k");
-    for path in args.iter().filter(|a| *a != "-k") {
+    let list = args.iter().any(|a| a == "-l");
+    for path in args.iter().filter(|a| !a.starts_with('-')) {
         let begin = Instant::now();
         let mut reader = Reader::open(std::fs::File::open(path)?)?;
         let snapshot = reader.take_snapshot();
@@ -29,6 +31,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             match reader.next() {
                 Ok(Some(Item::Event(record))) => {
                     events += 1;
+                    if list {
+                        print_event(events, &record);
+                    }
                     if by_kind {
                         *kinds.entry(record.event.kind.0).or_default() += 1;
                     }
@@ -45,4 +50,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     Ok(())
+}
+
+fn print_event(num: u64, record: &Record<'_>) {
+    let event = &record.event;
+    let info = event.kind.info();
+    let flag = if record.state_only { " (state only)" } else { "" };
+    println!("{num} {} tid {} {}{flag}", event.ts, event.tid, info.map_or("?", |i| i.symbol));
+    for index in 0..event.nparams() {
+        let name = info.and_then(|i| i.params.get(index)).map_or("?", |p| p.name);
+        println!("    {name} = {:?}", event.param(index).unwrap_or_default().escape_ascii().to_string());
+    }
 }

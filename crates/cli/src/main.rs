@@ -8,6 +8,7 @@ mod completions;
 mod dispatch;
 mod exit;
 mod tools;
+mod watch;
 
 use std::process::ExitCode;
 

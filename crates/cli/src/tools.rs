@@ -46,6 +46,12 @@ const fn own(name: &'static str, command: fn() -> clap::Command, run: fn(&Invoca
 
 /// Every tool, in the order of the help.
 pub static TOOLS: &[Tool] = &[
+    Tool {
+        known_as: KnownAs::Program("falco"),
+        usage_exit: 1,
+        ..own("watch", crate::watch::command, crate::watch::run)
+    },
+    own("replay", crate::watch::replay_command, crate::watch::run_replay),
     Tool { hidden: true, ..own("completions", crate::completions::command, crate::completions::run) },
     Tool { hidden: true, ..own("man", crate::completions::man_command, crate::completions::run_man) },
 ];

@@ -28,7 +28,7 @@ pub struct Context<'a> {
     pub enter: Option<Event<'a>>,
     /// Errno (positive) of a failed call; 0 otherwise.
     pub errno: i64,
-    /// Time of the first event, ns since the epoch.
+    /// Time of the first event of a thread, ns since the epoch; 0 while only tables and sensor messages were seen.
     pub first_ts: u64,
     /// Time of the event before this one, ns since the epoch; of this one for the first.
     pub previous_ts: u64,

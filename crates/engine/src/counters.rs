@@ -95,6 +95,9 @@ mod tests {
         let mut counters = Counters::default();
         counters.bump(Counter::CutTexts);
         counters.add(Counter::AddedFds, 3);
-        assert_eq!(counters.iter().filter(|(_, n)| *n > 0).collect::<Vec<_>>(), [("n_added_fds", 3), ("n_cut_texts", 1)]);
+        assert_eq!(
+            counters.iter().filter(|(_, n)| *n > 0).collect::<Vec<_>>(),
+            [("n_added_fds", 3), ("n_cut_texts", 1)]
+        );
     }
 }

@@ -5,9 +5,17 @@
 #![forbid(unsafe_code)]
 
 pub mod context;
+pub mod counters;
 pub mod fields;
+mod judged;
+mod parse;
+pub mod pipeline;
+pub mod proc_source;
 pub mod state;
 
 pub use context::Context;
 pub use fields::Surroundings;
+pub use judged::is_judged;
+pub use pipeline::{Engine, Options};
+pub use proc_source::ProcSource;
 pub use state::{State, Thread};

@@ -5,3 +5,31 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+pub mod describe;
+pub mod drops;
+pub mod internal;
+pub mod judge;
+pub mod listing;
+pub mod log;
+pub mod noise;
+pub mod options;
+pub mod outputs;
+pub mod prepare;
+pub mod recording;
+pub mod replay;
+pub mod rule_files;
+mod sd;
+pub mod signals;
+mod state_snapshot;
+pub mod stats;
+pub mod summary;
+pub mod syscalls;
+mod syslog;
+pub mod versions;
+pub mod web;
+
+/// Wall clock, ns since the epoch.
+pub(crate) fn now_ns() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}

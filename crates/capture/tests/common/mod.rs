@@ -1,7 +1,7 @@
 //! What the tests of this crate share: the recorded captures (when the checkout has them beside it), a capture made of
 //! one of everything, and reading a capture to its end. Nothing here asserts; tests do.
 
-#![allow(dead_code)] // every test binary uses its part
+#![allow(dead_code, clippy::print_stdout)] // every test binary uses its part; tests print why they skip
 
 use capture::{Compression, Error, Item, Reader, Writer};
 use event::Kind;

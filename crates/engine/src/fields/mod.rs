@@ -2,15 +2,28 @@
 //! the event in its context. Out: a value borrowed from the event, the state or the per-event arena; `None` = absent.
 //! Nothing here changes state, waits, or allocates outside the arena.
 
+mod address;
 mod builtin;
+mod container;
+mod evt;
+mod fd;
+mod lineage;
+mod names;
+mod open;
+mod param;
+mod paths;
+mod proc;
+#[cfg(test)]
+mod tests;
 mod text;
 mod time;
+mod users;
 
 pub use builtin::{BUILTINS, Builtin};
 
 use crate::context::Context;
 use bumpalo::Bump;
-use event::{Event, FieldRef, Value};
+use event::{Event, FieldRef, FieldSource, Value};
 use hashbrown::HashMap;
 use jiff::tz::TimeZone;
 use std::fmt;
@@ -69,5 +82,117 @@ impl Surroundings {
     /// A number that grows with every call (`util.cnt`).
     fn count(&self) -> u64 {
         self.extractions.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}
+
+impl FieldSource for Context<'_> {
+    fn extract<'a>(&'a self, field: &FieldRef, arena: &'a Bump) -> Option<Value<'a>> {
+        let arg = field.arg.as_ref();
+        let Some((builtin, family)) = builtin_of(field) else { return self.foreign(field, arena) };
+        match family {
+            Family::Event => evt::extract(self, builtin, arg, arena),
+            Family::Process => proc::extract(self, builtin, arg, arena),
+            Family::Account => users::extract(self, builtin, arena),
+            Family::Descriptor => fd::extract(self, builtin, arg, arena),
+            Family::Path => paths::extract(self, builtin, arena),
+            Family::DescriptorList => fd::extract_list(self, builtin, arena),
+            Family::Container => container::extract(self, builtin, arg, arena),
+            Family::Counter => Some(Value::Uint(self.around.count())),
+        }
+    }
+
+    fn candidates<'a>(&'a self, field: &FieldRef, arena: &'a Bump) -> &'a [Value<'a>] {
+        match builtin_of(field) {
+            Some((builtin, Family::Descriptor)) => fd::candidates(self, builtin, arena),
+            Some((builtin, Family::Process)) => lineage::candidates(self, builtin, field.arg.as_ref(), arena),
+            _ => self.extract(field, arena).map_or(&[], |value| arena.alloc_slice_copy(&[value])),
+        }
+    }
+
+    fn rendered<'a>(&'a self, field: &FieldRef, arena: &'a Bump) -> Option<&'a [u8]> {
+        match (builtin_of(field)?.0, &field.arg) {
+            (Builtin::EvtRawarg, Some(arg)) => evt::rendered(self, arg, arena),
+            _ => None,
+        }
+    }
+
+    fn addresses_of(&self, host_name: &[u8]) -> &[IpAddr] {
+        self.around.addresses.get(host_name).map_or(&[], |addresses| addresses.as_slice())
+    }
+}
+
+impl Context<'_> {
+    /// A field that is not built in: configured or of a plugin.
+    fn foreign<'a>(&'a self, field: &FieldRef, arena: &'a Bump) -> Option<Value<'a>> {
+        if let Some(value) = self.around.statics.get(&field.id.0) {
+            return Some(Value::Str(value));
+        }
+        self.around.plugins.as_ref()?.extract(self.event, field, arena)
+    }
+}
+
+/// Which part answers a field.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Family {
+    Event,
+    Process,
+    Account,
+    Descriptor,
+    Path,
+    DescriptorList,
+    Container,
+    Counter,
+}
+
+#[inline]
+fn builtin_of(field: &FieldRef) -> Option<(Builtin, Family)> {
+    let row = usize::from(field.id.0);
+    Some((Builtin::of_row(row)?, *FAMILIES.get(row)?))
+}
+
+/// The family of every built-in field, by row.
+static FAMILIES: [Family; BUILTINS.len()] = {
+    let mut families = [Family::Event; BUILTINS.len()];
+    let mut row = 0;
+    while row < families.len() {
+        families[row] = family(BUILTINS[row].0.as_bytes());
+        row += 1;
+    }
+    families
+};
+
+const fn family(name: &[u8]) -> Family {
+    match name {
+        [b'e', b'v', ..] | [b's', ..] => Family::Event,
+        [b'c', ..] | [b'k', ..] => Family::Container,
+        [b'p', b'r', b'o', b'c', b'.', b'i', b's', b'_', b'c', ..] => Family::Container,
+        [b'p', ..] | [b't', ..] => Family::Process,
+        [b'u', b't', ..] => Family::Counter,
+        [b'u', ..] | [b'g', ..] => Family::Account,
+        [b'f', b's', ..] => Family::Path,
+        [b'f', b'd', b'l', ..] => Family::DescriptorList,
+        _ => Family::Descriptor,
+    }
+}
+
+#[cfg(test)]
+mod families {
+    use super::*;
+
+    #[test]
+    fn every_field_has_the_family_of_its_class() {
+        for (row, field) in event::Catalogue::builtin().iter().enumerate() {
+            let expect = match field.class.as_str() {
+                "evt" => Family::Event,
+                "process" => Family::Process,
+                "user" | "group" => Family::Account,
+                "fd" => Family::Descriptor,
+                "fs.path" => Family::Path,
+                "fdlist" => Family::DescriptorList,
+                "util" => Family::Counter,
+                _ => Family::Container,
+            };
+            assert_eq!(FAMILIES[row], expect, "{}", field.name);
+        }
     }
 }

@@ -36,7 +36,7 @@ pub(crate) fn date_clock_seconds<'a>(ts: u64, zone: &TimeZone, arena: &'a Bump) 
 }
 
 /// `YYYY-MM-DDTHH:MM:SS.nnnnnnnnn+0000`, always UTC.
-pub(crate) fn iso8601<'a>(ts: u64, arena: &'a Bump) -> &'a [u8] {
+pub(crate) fn iso8601(ts: u64, arena: &Bump) -> &[u8] {
     let t = local(ts, &TimeZone::UTC);
     let (year, month, day) = (t.year(), t.month(), t.day());
     let (hour, minute, second, nanos) = (t.hour(), t.minute(), t.second(), ts % SECOND);

@@ -239,12 +239,8 @@ const SHORT_ID_BYTES: usize = 12;
 /// Containers that may gather before the first sweep.
 const SWEEP_FIRST: usize = 1024;
 const UNITS: &[&[u8]] = &[b".service", b".slice", b".scope"];
-const PODMAN: &[(&[u8], &[u8])] = &[
-    (b"/libpod-", b".scope"),
-    (b"/libpod-", b".scope/container"),
-    (b"/libpod-", b""),
-    (b"/libpod-payload-", b""),
-];
+const PODMAN: &[(&[u8], &[u8])] =
+    &[(b"/libpod-", b".scope"), (b"/libpod-", b".scope/container"), (b"/libpod-", b""), (b"/libpod-payload-", b"")];
 const DOCKER: &[(&[u8], &[u8])] = &[(b"/", b""), (b"/docker-", b".scope")];
 const CRI: &[(&[u8], &[u8])] = &[
     (b"/", b""),
@@ -290,7 +286,9 @@ mod tests {
 
     #[test]
     fn the_host_is_no_container() {
-        for path in ["/", "/init.scope", "/user.slice/user-1000.slice", "/system.slice/ssh.service", "", "/docker/short/x"] {
+        for path in
+            ["/", "/init.scope", "/user.slice/user-1000.slice", "/system.slice/ssh.service", "", "/docker/short/x"]
+        {
             check(path, None);
         }
         check("/a/b/zz7956520d891b5cb0e215093970c733549a3f745f52263c05b37f8a488994f3", None);
@@ -302,7 +300,11 @@ mod tests {
         let id = containers.identify(format!("cpu=/docker/{ID}\0").as_bytes());
         assert_eq!(&*id, b"697956520d89");
         assert_eq!(containers.unknown().count(), 1);
-        containers.supply(ID.as_bytes(), Runtime::Docker, ContainerInfo { name: "web".into(), ..ContainerInfo::default() });
+        containers.supply(
+            ID.as_bytes(),
+            Runtime::Docker,
+            ContainerInfo { name: "web".into(), ..ContainerInfo::default() },
+        );
         let known = containers.lookup(&id).expect("known");
         assert_eq!((&*known.full_id, known.info.as_ref().map(|i| i.name.as_str())), (ID.as_bytes(), Some("web")));
         containers.forget(&id);

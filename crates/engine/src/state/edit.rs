@@ -12,6 +12,25 @@ impl State {
         self.threads.get_mut(&tid).map(|t| &mut **t)
     }
 
+    /// A copy for reading while the table changes: text and descriptors are shared, children and the stored enter event
+    /// are left out.
+    pub(crate) fn copy_of(&mut self, tid: i64) -> Option<Thread> {
+        let thread = self.thread_mut(tid)?;
+        let (children, enter) = (std::mem::take(&mut thread.children), std::mem::take(&mut thread.enter));
+        let copy = thread.clone();
+        (thread.children, thread.enter) = (children, enter);
+        Some(copy)
+    }
+
+    /// Takes a row out for changing; [`State::put_thread`] brings it back. Its groups and links stay.
+    pub(crate) fn take_thread(&mut self, tid: i64) -> Option<Box<Thread>> {
+        self.threads.remove(&tid)
+    }
+
+    pub(crate) fn put_thread(&mut self, thread: Box<Thread>) {
+        self.threads.insert(thread.tid, thread);
+    }
+
     /// The id of the thread that keeps what `tid`'s process shares.
     pub(crate) fn main_tid(&self, tid: i64) -> Option<i64> {
         let thread = self.thread(tid)?;
@@ -34,6 +53,11 @@ impl State {
     pub(crate) fn fd_mut(&mut self, tid: i64, fd: i64) -> Option<&mut FdEntry> {
         let owner = self.fd_owner(tid)?;
         self.thread_mut(owner)?.fds.lookup_mut(fd)
+    }
+
+    /// The descriptors that `tid` uses.
+    pub(crate) fn fds_by_tid(&self, tid: i64) -> Option<&super::FdTable> {
+        self.fds_of(self.thread(tid)?)
     }
 
     pub(crate) fn add_fd(&mut self, tid: i64, fd: i64, entry: FdEntry) {
@@ -67,14 +91,6 @@ impl State {
         let removed = self.thread_mut(owner).map_or(0, |t| t.fds.retain(|fd, entry| !gone(fd, entry)));
         self.fd_count = self.fd_count.saturating_sub(removed);
         self.counters.add(Counter::RemovedFds, removed as u64);
-    }
-
-    /// Replaces all descriptors of thread `tid` itself.
-    pub(crate) fn set_fds(&mut self, tid: i64, fds: super::FdTable) {
-        let Some(thread) = self.thread_mut(tid) else { return };
-        let (before, after) = (thread.fds.len(), fds.len());
-        thread.fds = fds;
-        self.fd_count = (self.fd_count + after).saturating_sub(before);
     }
 
     /// Changes the working directory of `tid`'s process as `chdir(path)` does.
@@ -123,8 +139,7 @@ impl State {
         normalise_cgroups(raw, &mut list);
         if *thread.cgroups != *list {
             thread.cgroups = self.strings.intern(&list);
-            let container = self.container_of.map_or(&b""[..], |f| f(&thread.cgroups));
-            thread.container_id = self.strings.intern(container);
+            thread.container_id = self.containers.identify(&thread.cgroups);
         }
         self.scratch = list;
     }

@@ -107,12 +107,34 @@ impl FdEntry {
         self.is_inet() || self.is_inet_server() || self.ty == FdType::UnixSock
     }
 
-    /// Transport protocol; `Na` for anything that is not an IP socket.
+    /// Transport protocol; `Na` for anything that is not an IP socket and for connections whose role is not known yet.
     pub fn l4(&self) -> L4 {
+        match self.socket {
+            Socket::Inet { .. } if !self.has_role() => L4::Na,
+            _ => self.declared_l4(),
+        }
+    }
+
+    /// Transport protocol as the socket was made, whatever its role.
+    pub(crate) fn declared_l4(&self) -> L4 {
         match self.socket {
             Socket::Inet { l4, .. } | Socket::Server { l4, .. } => l4,
             Socket::None | Socket::Unix { .. } => L4::Na,
         }
+    }
+
+    /// Whether it is known who is client and who is server.
+    pub fn has_role(&self) -> bool {
+        self.flags.has(FdFlags(FdFlags::ROLE_CLIENT.0 | FdFlags::ROLE_SERVER.0))
+    }
+
+    pub(crate) fn set_role(&mut self, role: FdFlags) {
+        self.flags.set(FdFlags(FdFlags::ROLE_CLIENT.0 | FdFlags::ROLE_SERVER.0), false);
+        self.flags.set(role, true);
+    }
+
+    pub(crate) fn rename(&mut self, name: Str) {
+        self.old_name = std::mem::replace(&mut self.name, name);
     }
 }
 

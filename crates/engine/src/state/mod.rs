@@ -7,7 +7,7 @@ mod edit;
 pub mod fds;
 pub mod net;
 pub mod path;
-mod seed;
+pub(crate) mod seed;
 pub mod strings;
 mod table;
 pub mod thread;
@@ -34,8 +34,6 @@ pub struct State {
     pub counters: Counters,
     pub(crate) limits: Limits,
     pub(crate) strings: Interner,
-    /// Finds the container id in normalised cgroups.
-    pub(crate) container_of: Option<fn(&[u8]) -> &[u8]>,
     /// Buffer for text under construction; its content means nothing between calls.
     pub(crate) scratch: Vec<u8>,
     fd_count: usize,
@@ -54,13 +52,17 @@ pub struct Limits {
     pub args_bytes: usize,
     /// Bytes of the environment of one process.
     pub env_bytes: usize,
+    /// Ask for the whole environment of a program when an event could not carry it.
+    pub large_env: bool,
+    /// Looks into /proc for unknown threads; `None` = no limit.
+    pub proc_lookups: Option<u64>,
     /// The process that watches; it always gets its rows. -1 = not in the stream.
     pub own_pid: i64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { threads: 262_144, fds: 4096, args_bytes: 4096, env_bytes: 4096, own_pid: -1 }
+        Limits { threads: 262_144, fds: 4096, args_bytes: 4096, env_bytes: 4096, large_env: false, proc_lookups: None, own_pid: -1 }
     }
 }
 
@@ -88,6 +90,17 @@ impl State {
 
     pub fn thread_count(&self) -> usize {
         self.threads.len()
+    }
+
+    pub(crate) fn with_limits(limits: Limits) -> State {
+        State { limits, ..State::default() }
+    }
+
+    /// Forgets threads and accounts; limits and counters stay.
+    pub(crate) fn reset(&mut self) {
+        self.threads.clear();
+        self.groups.clear();
+        self.fd_count = 0;
     }
 
     /// Open files of all processes together.

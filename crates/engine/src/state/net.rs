@@ -159,7 +159,7 @@ fn unmapped(ip: IpAddr) -> IpAddr {
 
 fn unmapped_pair(a: IpAddr, b: IpAddr) -> (IpAddr, IpAddr) {
     match (as_v4(a), as_v4(b)) {
-        (Some(x), Some(y)) if a.is_ipv6() && !(a.is_unspecified() && b.is_unspecified()) => (x, y),
+        (Some(x), Some(y)) => (x, y),
         _ => (a, b),
     }
 }

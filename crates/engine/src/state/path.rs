@@ -20,9 +20,44 @@ pub fn join(base: &[u8], name: &[u8]) -> Vec<u8> {
     out
 }
 
+/// A byte buffer that a path is built in.
+pub trait Buffer: std::ops::Deref<Target = [u8]> {
+    fn push(&mut self, byte: u8);
+    fn extend_from_slice(&mut self, bytes: &[u8]);
+    fn truncate(&mut self, len: usize);
+}
+
+impl Buffer for Vec<u8> {
+    fn push(&mut self, byte: u8) {
+        Vec::push(self, byte);
+    }
+
+    fn extend_from_slice(&mut self, bytes: &[u8]) {
+        Vec::extend_from_slice(self, bytes);
+    }
+
+    fn truncate(&mut self, len: usize) {
+        Vec::truncate(self, len);
+    }
+}
+
+impl Buffer for bumpalo::collections::Vec<'_, u8> {
+    fn push(&mut self, byte: u8) {
+        bumpalo::collections::Vec::push(self, byte);
+    }
+
+    fn extend_from_slice(&mut self, bytes: &[u8]) {
+        self.extend_from_slice_copy(bytes);
+    }
+
+    fn truncate(&mut self, len: usize) {
+        bumpalo::collections::Vec::truncate(self, len);
+    }
+}
+
 /// [`join`] into a buffer that is cleared first.
-pub fn join_into(out: &mut Vec<u8>, base: &[u8], name: &[u8]) {
-    out.clear();
+pub fn join_into(out: &mut impl Buffer, base: &[u8], name: &[u8]) {
+    out.truncate(0);
     if base.len() + name.len() + 1 > PATH_BYTES {
         out.extend_from_slice(TOO_LONG);
         return;
@@ -44,7 +79,7 @@ pub fn with_slash(dir: &[u8]) -> Cow<'_, [u8]> {
 }
 
 /// Normalises `name` behind what `out` holds, component by component.
-fn append(out: &mut Vec<u8>, name: &[u8]) {
+fn append(out: &mut impl Buffer, name: &[u8]) {
     let has_base = !out.is_empty();
     let mut rewound = false;
     let mut rest = name;
@@ -65,7 +100,7 @@ fn append(out: &mut Vec<u8>, name: &[u8]) {
         };
     }
     if out.len() > 1 && out.last() == Some(&b'/') {
-        out.pop();
+        out.truncate(out.len() - 1);
     }
 }
 
@@ -74,7 +109,7 @@ fn ends_component(rest: &[u8]) -> bool {
 }
 
 /// Removes the last component; a leading slash stays.
-fn rewind(out: &mut Vec<u8>) {
+fn rewind(out: &mut impl Buffer) {
     let end = out.len().saturating_sub(1);
     let keep = match memchr::memrchr(b'/', out.get(..end).unwrap_or_default()) {
         Some(at) => at + 1,

@@ -67,7 +67,7 @@ impl State {
 
     fn seed_text(&mut self, thread: &mut Thread, proc: &Proc) {
         thread.exe = self.text(&proc.exe, usize::MAX);
-        thread.exepath = self.text(&proc.exepath, usize::MAX);
+        thread.exepath = self.text(proc.exepath.strip_suffix(DELETED).unwrap_or(&proc.exepath), usize::MAX);
         thread.env = self.text(&proc.env, self.limits.env_bytes);
         thread.root = self.text(&proc.root, usize::MAX);
         let mut cwd = proc.cwd.clone();
@@ -75,11 +75,17 @@ impl State {
             cwd.push(b'/');
         }
         thread.cwd = self.text(&cwd, usize::MAX);
-        self.set_command(thread, &proc.comm, &proc.args);
+        let args: &[u8] = if proc.args == [0] { b"" } else { &proc.args };
+        self.set_command(thread, &proc.comm, args);
         self.set_cgroups(thread, &proc.cgroups);
     }
 
-    pub(crate) fn fd_table(&mut self, fds: &[Fd], bound: &HashSet<u16>) -> FdTable {
+    /// One open file found later, by a look into /proc.
+    pub(crate) fn add_found_fd(&mut self, tid: i64, fd: &Fd) {
+        self.add_fd(tid, fd.fd, entry_of(fd, &HashSet::new()));
+    }
+
+    fn fd_table(&mut self, fds: &[Fd], bound: &HashSet<u16>) -> FdTable {
         let mut table = FdTable::default();
         for fd in fds {
             let entry = Arc::new(entry_of(fd, bound));
@@ -146,6 +152,9 @@ fn set_layer(entry: &mut FdEntry) {
         entry.flags.set(FdFlags::OVERLAY_LOWER, entry.open_flags & FD_LOWER_LAYER != 0);
     }
 }
+
+/// What the kernel appends to the path of an executable that was unlinked (proc(5)).
+const DELETED: &[u8] = b" (deleted)";
 
 /// Bits of `file_flags`.
 pub(crate) const FD_UPPER_LAYER: u32 = 1 << 15;

@@ -3,6 +3,7 @@
 //! more rows than its limit, and removing a row never leaves its id behind in a group or in a list of children.
 
 use super::{Counter, State, Thread, ThreadFlags, ThreadGroup};
+use crate::parse::Step;
 
 impl State {
     /// Adds `thread`, replacing a row of the same id. `false` when the table is full; the sensor's own threads always
@@ -50,6 +51,53 @@ impl State {
         }
         if let Some(parent) = self.threads.get_mut(&ptid).filter(|p| !p.is_invalid() && !p.children.contains(&tid)) {
             parent.children.push(tid);
+        }
+    }
+
+    /// The thread `tid`; an unknown one is looked up where possible and otherwise becomes a placeholder, so that nobody
+    /// looks again. `None` only when the table is full.
+    pub(crate) fn find_or_invent(&mut self, tid: i64, step: &mut Step<'_>) -> Option<&Thread> {
+        if !self.threads.contains_key(&tid) {
+            self.counters.bump(Counter::FailedThreadLookups);
+            if !self.look_up(tid, step) {
+                self.invent(tid);
+            }
+        }
+        self.thread(tid)
+    }
+
+    fn look_up(&mut self, tid: i64, step: &mut Step<'_>) -> bool {
+        let Some(source) = &mut step.source else { return false };
+        let asked = self.counters.value(Counter::ProcLookups);
+        if tid <= 0 || self.limits.proc_lookups.is_some_and(|limit| asked >= limit) {
+            return false;
+        }
+        self.counters.bump(Counter::ProcLookups);
+        let Some(found) = source.process(tid) else { return false };
+        if found.tid != found.pid && !self.threads.contains_key(&found.pid) {
+            self.counters.bump(Counter::ProcLookups);
+            if let Some(main) = source.process(found.pid) {
+                self.seed_proc(&main);
+            }
+        }
+        self.seed_proc(&found)
+    }
+
+    fn invent(&mut self, tid: i64) {
+        let mut thread = Thread::new(tid);
+        let unknown = self.strings.intern(b"<NA>");
+        thread.comm = unknown.clone();
+        thread.exe = unknown.clone();
+        thread.cmdline = unknown;
+        thread.cmdline_comm_len = 4;
+        self.counters.bump(Counter::Placeholders);
+        self.add_thread(thread);
+    }
+
+    pub(crate) fn set_reaper(&mut self, tid: i64, reaper: bool) {
+        let Some(pid) = self.thread(tid).map(|t| t.pid) else { return };
+        if let Some(group) = self.groups.get_mut(&pid) {
+            group.reaper = reaper;
         }
     }
 

@@ -44,6 +44,19 @@ impl Accounts {
         }
     }
 
+    /// Whether somebody was asked about this container already.
+    pub(crate) fn knows(&self, container: &[u8]) -> bool {
+        self.users.contains_key(container)
+    }
+
+    /// Takes over what is known about a container; nothing is remembered as nothing, so that nobody asks again.
+    pub(crate) fn learn(&mut self, container: &[u8], users: Vec<User>, groups: Vec<Group>) {
+        let known = self.users.entry_ref(container).or_default();
+        known.extend(users.into_iter().map(|u| (u.uid, u)));
+        let known = self.groups.entry_ref(container).or_default();
+        known.extend(groups.into_iter().map(|g| (g.gid, g)));
+    }
+
     /// Forgets everything known about a container.
     pub fn remove_container(&mut self, container: &[u8]) {
         self.users.remove(container);
@@ -62,12 +75,15 @@ impl Interfaces {
         Interfaces { all }
     }
 
-    /// Whether `ip` belongs to this machine: an interface has it, or it is a loopback or unspecified address.
+    /// Whether `ip` belongs to this machine: an interface has it. The unspecified IPv6 address counts as local, the
+    /// IPv4 one does not.
     pub fn is_local(&self, ip: IpAddr) -> bool {
-        match ip {
-            IpAddr::V4(v4) if v4.is_unspecified() || v4.is_loopback() => true,
-            _ => self.all.iter().any(|i| i.addr == ip),
-        }
+        (ip.is_ipv6() && ip.is_unspecified()) || self.all.iter().any(|i| i.addr == ip)
+    }
+
+    /// An address for `0.0.0.0`: that of the first IPv4 interface which is not loopback.
+    pub(crate) fn outward_v4(&self) -> Option<IpAddr> {
+        self.all.iter().map(|i| i.addr).find(|ip| ip.is_ipv4() && !ip.is_loopback() && !ip.is_unspecified())
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Interface> {

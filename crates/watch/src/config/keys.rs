@@ -105,6 +105,7 @@ pub static KEYS: &[Key] = &[
     key("static_fields", Ty::Map, "", "constants, readable as static.NAME"),
     key("stdout_output.enabled", Ty::Bool, "false", "alerts on standard output"),
     key("syslog_output.enabled", Ty::Bool, "false", "alerts to syslog"),
+    key("syslog_output.socket", Ty::Text, "/dev/log", "socket that syslog listens on"),
     key("file_output.enabled", Ty::Bool, "false", "alerts to a file"),
     key("file_output.keep_alive", Ty::Bool, "false", "keep the file open"),
     key("file_output.filename", Ty::Text, "", "file that alerts are appended to"),

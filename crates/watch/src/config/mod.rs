@@ -49,6 +49,7 @@ pub struct Config {
     pub static_fields: Vec<(String, String)>,
     pub stdout: bool,
     pub syslog: bool,
+    pub syslog_socket: PathBuf,
     pub file: Option<FileOutput>,
     pub program: Option<ProgramOutput>,
     pub http: Option<HttpOutput>,

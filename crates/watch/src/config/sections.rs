@@ -167,6 +167,7 @@ pub fn read(loaded: Loaded) -> Result<Config, ConfigError> {
         static_fields: static_fields(&tree),
         stdout: r.bool("stdout_output.enabled"),
         syslog: r.bool("syslog_output.enabled"),
+        syslog_socket: PathBuf::from(r.string("syslog_output.socket")),
         file: file_output(r)?,
         program: program_output(r)?,
         http: http_output(r)?,

@@ -1,0 +1,148 @@
+//! `hawkbell watch` (and the name `falco`): a command line comes in; either something is listed and the run ends, or
+//! events are judged until somebody stops it. The order of the actions is the one users of the re-created system know.
+
+mod args;
+mod replay;
+
+pub use replay::{command as replay_command, run as run_replay};
+
+use crate::exit::{Exit, Failure, Outcome};
+use crate::tools::Invocation;
+use args::WatchArgs;
+use clap::CommandFactory;
+use std::io::Write;
+use watch::config::{Config, Kind};
+use watch::describe::{self, Describe};
+use watch::listing::FieldListing;
+use watch::log::Log;
+use watch::prepare::{self, PrepareError, Prepared};
+
+pub fn command() -> clap::Command {
+    WatchArgs::command()
+}
+
+pub fn run(invocation: &Invocation) -> Outcome {
+    let args: WatchArgs = invocation.parse_into()?;
+    if let Some(text) = without_config(&args) {
+        return print(&text);
+    }
+    let program = &invocation.program;
+    let options = args.options(program);
+    let config = prepare::configure(&options).map_err(|error| explain(&error, program))?;
+    if let Some(text) = with_config(&args, &config)? {
+        return print(&text);
+    }
+    let log = start_log(&config);
+    if !args.validate.is_empty() {
+        return validate(&args, &config, &log);
+    }
+    if config.kind == Kind::Replay {
+        return replay::judge(&options, config, &log);
+    }
+    let prepared = prepare::prepare(&options, config, &log).map_err(|error| explain(&error, program))?;
+    if let Some(text) = with_rules(&args, &prepared)? {
+        return print(&text);
+    }
+    Ok(Exit::OK)
+}
+
+/// Lists that need no configuration; `None` when none was asked for.
+fn without_config(args: &WatchArgs) -> Option<String> {
+    let list = &args.list;
+    if list.config_schema {
+        return Some(describe::config_schema());
+    }
+    if list.rule_schema {
+        return Some(describe::rule_schema());
+    }
+    if args.ignored {
+        return Some(describe::ignored_syscalls());
+    }
+    list.list_events.then(|| describe::events(list.format()))
+}
+
+/// Lists that depend on the configuration.
+fn with_config(args: &WatchArgs, config: &Config) -> Result<Option<String>, Failure> {
+    if args.version {
+        return Ok(Some(describe::versions(config)));
+    }
+    if args.page_size {
+        return Ok(Some(describe::page_size()));
+    }
+    let Some(source) = &args.list.list else { return Ok(None) };
+    let wanted = FieldListing {
+        source: Some(source.as_str()).filter(|source| !source.is_empty()),
+        names_only: args.list.names_only,
+        with_types: args.common.verbose,
+        format: args.list.format(),
+    };
+    let text = describe::fields(config, wanted);
+    text.map(Some).ok_or_else(|| Failure::message("Value for --list must be a valid source type"))
+}
+
+/// Lists that need the rules.
+fn with_rules(args: &WatchArgs, prepared: &Prepared) -> Result<Option<String>, Failure> {
+    if args.support {
+        return Ok(Some(describe::support(prepared)));
+    }
+    let only = args.list.describe.as_deref();
+    if only.is_none() && !args.list.describe_all {
+        return Ok(None);
+    }
+    let missing = || Failure::message(format!("Rule \"{}\" is not loaded", only.unwrap_or_default()));
+    describe::rules(prepared, only).map(Some).ok_or_else(missing)
+}
+
+fn validate(args: &WatchArgs, config: &Config, log: &Log) -> Outcome {
+    let what = match &args.list.describe {
+        Some(rule) => Describe::Rule(rule),
+        None if args.list.describe_all => Describe::All,
+        None => Describe::Nothing,
+    };
+    let validation = describe::validate(&args.validate, config, what, log)?;
+    print(&validation.text)?;
+    validation.failure.map_or(Ok(Exit::OK), |text| Err(Failure::message(text)))
+}
+
+/// The log as configured, with its first lines.
+pub fn start_log(config: &Config) -> Log {
+    let log = Log::new(config.log, config.style.iso_time, "falco", &config.syslog_socket);
+    log.info(&format!("hawkbell version: {} ({})", env!("CARGO_PKG_VERSION"), std::env::consts::ARCH));
+    if !config.files.is_empty() {
+        log.info("Falco initialized with configuration files:");
+    }
+    for file in &config.files {
+        match &file.misfit {
+            None => log.info(&format!("   {} | schema validation: ok", file.path.display())),
+            Some(misfit) => {
+                log.warning(&format!("   {} | schema validation: failed for {misfit}", file.path.display()))
+            }
+        }
+    }
+    for warning in &config.warnings {
+        log.warning(warning);
+    }
+    log
+}
+
+/// Writes `text` to standard output.
+pub fn print(text: &str) -> Outcome {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()?;
+    Ok(Exit::OK)
+}
+
+/// The error as the re-created system words it, with what to try next.
+pub fn explain(error: &PrepareError, program: &str) -> Failure {
+    let failure = Failure::message(error.to_string());
+    match error {
+        PrepareError::NoConfig => {
+            failure.help("`hawkbell watch` runs without one: shipped rules, alerts on standard output")
+        }
+        PrepareError::Read(_) => {
+            failure.help(format!("try `{program} -r RULES_FILE`; `hawkbell rules list` shows the shipped rules"))
+        }
+        _ => failure,
+    }
+}

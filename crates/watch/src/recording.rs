@@ -1,0 +1,176 @@
+//! Writing events to capture files: everything (`--record`), or from the moment a rule matches until its time is over.
+//! Events come in as they were judged, capture files go out. A recording that fails says so once and stops; watching goes
+//! on without it.
+
+use crate::config::Capture as CaptureConfig;
+use crate::internal::Internal;
+use crate::log::Log;
+use crate::state_snapshot;
+use capture::{Compression, Writer};
+use engine::Engine;
+use event::Event;
+use event::snapshot::Snapshot;
+use rules::{Priority, RuleId, RuleSet};
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// All events into one file.
+pub struct Recorder {
+    path: PathBuf,
+    writer: Option<Writer<File>>,
+    pub events: u64,
+}
+
+impl Recorder {
+    /// Creates `path`, compressed when it ends in `.gz`.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn create(path: &Path, snapshot: &Snapshot) -> Result<Recorder, String> {
+        let compression = match path.extension() {
+            Some(extension) if extension == "gz" => Compression::Gzip,
+            _ => Compression::Plain,
+        };
+        let wrong = |error: io::Error| format!("recording `{}`: {error}", path.display());
+        let file = File::create(path).map_err(wrong)?;
+        let writer = Writer::new(file, compression, snapshot).map_err(wrong)?;
+        Ok(Recorder { path: path.to_owned(), writer: Some(writer), events: 0 })
+    }
+
+    /// Appends one event.
+    pub fn event(&mut self, event: &Event<'_>, state_only: bool, log: &Log) {
+        let Some(writer) = &mut self.writer else { return };
+        match writer.event(event, state_only) {
+            Ok(()) => self.events += 1,
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
+            Err(error) => {
+                log.error(&format!(
+                    "recording `{}`: {error}: stopped after {} events",
+                    self.path.display(),
+                    self.events
+                ));
+                self.writer = None;
+            }
+        }
+    }
+
+    /// A new section: a capture that is being replayed started anew.
+    pub fn section(&mut self, snapshot: &Snapshot) {
+        if let Some(writer) = &mut self.writer
+            && writer.section(snapshot).is_err()
+        {
+            self.writer = None;
+        }
+    }
+
+    /// Completes the file.
+    pub fn finish(self, log: &Log) {
+        match self.writer.map(Writer::finish) {
+            Some(Ok(_)) => log.info(&format!("Recorded {} events to {}", self.events, self.path.display())),
+            Some(Err(error)) => log.error(&format!("recording `{}`: {error}", self.path.display())),
+            None => {}
+        }
+    }
+}
+
+/// Recordings that rules start.
+pub struct Triggered {
+    config: CaptureConfig,
+    known: Snapshot,
+    open: Option<Open>,
+    pub files: u64,
+}
+
+struct Open {
+    writer: Writer<File>,
+    path: PathBuf,
+    deadline: u64,
+}
+
+impl Triggered {
+    /// `known` supplies what the engine does not list: users and groups.
+    pub fn new(config: CaptureConfig, known: &Snapshot) -> Option<Self> {
+        let known = Snapshot { users: known.users.clone(), groups: known.groups.clone(), ..Snapshot::default() };
+        config.enabled.then_some(Triggered { config, known, open: None, files: 0 })
+    }
+
+    /// Starts or prolongs a recording when `matched` asks for it, and appends `event` to the open one. Returns the alert
+    /// about a full file.
+    pub fn event(
+        &mut self,
+        event: &Event<'_>,
+        matched: &[RuleId],
+        rules: &RuleSet,
+        engine: &Engine,
+        log: &Log,
+    ) -> Option<Internal> {
+        if let Some(duration_ms) = self.asked_for(matched, rules) {
+            let deadline = event.ts.saturating_add(u64::from(duration_ms) * NS_PER_MS);
+            match &mut self.open {
+                Some(open) => open.deadline = open.deadline.max(deadline),
+                None => self.begin(event.ts, deadline, engine, log),
+            }
+        }
+        if self.open.as_ref().is_some_and(|open| event.ts > open.deadline) {
+            self.finish(log);
+        }
+        self.append(event, log)
+    }
+
+    /// Completes the open recording.
+    pub fn finish(&mut self, log: &Log) {
+        if let Some(open) = self.open.take()
+            && let Err(error) = open.writer.finish()
+        {
+            log.error(&format!("recording `{}`: {error}", open.path.display()));
+        }
+    }
+
+    /// The longest duration that a matched rule asks for.
+    fn asked_for(&self, matched: &[RuleId], rules: &RuleSet) -> Option<u32> {
+        let wanted = matched.iter().filter_map(|id| rules.rule(*id)).filter(|r| r.capture || self.config.all_rules);
+        wanted
+            .map(|r| if r.capture_duration_ms == 0 { self.config.default_duration_ms } else { r.capture_duration_ms })
+            .max()
+    }
+
+    fn begin(&mut self, ts: u64, deadline: u64, engine: &Engine, log: &Log) {
+        let path = PathBuf::from(format!("{}_{ts:020}_{:020}.scap", self.config.path_prefix, engine.events()));
+        let snapshot = state_snapshot::take(engine.state(), &self.known);
+        let writer = File::create(&path).and_then(|file| Writer::new(file, Compression::Gzip, &snapshot));
+        match writer {
+            Ok(writer) => {
+                self.files += 1;
+                self.open = Some(Open { writer, path, deadline });
+            }
+            Err(error) => log.error(&format!("recording `{}`: {error}", path.display())),
+        }
+    }
+
+    fn append(&mut self, event: &Event<'_>, log: &Log) -> Option<Internal> {
+        let open = self.open.as_mut()?;
+        if let Err(error) = open.writer.event(event, false)
+            && error.kind() != io::ErrorKind::InvalidInput
+        {
+            log.error(&format!("recording `{}`: {error}", open.path.display()));
+            self.open = None;
+            return None;
+        }
+        let written = open.writer.output_bytes();
+        let limit = self.config.max_file_size_mb.saturating_mul(MIB);
+        if limit == 0 || written < limit {
+            return None;
+        }
+        self.finish(log);
+        Some(full(self.config.max_file_size_mb, written))
+    }
+}
+
+fn full(max_mb: u64, written: u64) -> Internal {
+    let rule = "Falco internal: capture size limit reached";
+    Internal::new(rule, Priority::Informational, rule).field("max_file_size_mb", max_mb).field("written_bytes", written)
+}
+
+const NS_PER_MS: u64 = 1_000_000;
+const MIB: u64 = 1 << 20;

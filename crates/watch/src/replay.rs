@@ -1,0 +1,263 @@
+//! Judging a capture: a file of recorded events comes in, alerts go out as if the events happened now, as fast as they
+//! can be read. A cut or damaged capture yields everything before the fault, then the error. Outputs are waited for, so
+//! nothing is lost.
+
+use crate::drops::{DropMonitor, Totals};
+use crate::judge::Judge;
+use crate::log::Log;
+use crate::options::Options;
+use crate::outputs::{Outputs, Setup, SetupError};
+use crate::prepare::Prepared;
+use crate::recording::{Recorder, Triggered};
+use crate::signals::Signals;
+use crate::summary::Summary;
+use capture::{Item, Reader, Record};
+use engine::Engine;
+use event::snapshot::Snapshot;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+/// What a finished run has to say.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Statistics for standard output.
+    pub statistics: String,
+    /// Lines for standard error.
+    pub notes: Vec<String>,
+    /// Every reader of the alerts went away.
+    pub readers_gone: bool,
+    /// Why the run ended early, although what came before counts.
+    pub fault: Option<String>,
+}
+
+/// Why a run failed.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error("capture `{path}`: {cause}")]
+    Open { path: String, cause: io::Error },
+    #[error("capture `{path}`: {cause}")]
+    Capture { path: String, cause: capture::Error },
+    #[error(transparent)]
+    Outputs(#[from] SetupError),
+    #[error("{0}")]
+    Record(String),
+    #[error("{0}")]
+    Other(String),
+}
+
+/// Progress of a replay: bytes read so far, bytes in all.
+pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
+
+/// Reads `path` to its end, or until asked to stop.
+///
+/// # Errors
+/// The file is no capture or outputs cannot be set up. A fault in the middle is part of the report.
+pub fn run(
+    path: &Path,
+    prepared: &Prepared,
+    options: &Options,
+    (log, signals): (&Log, &Signals),
+    progress: Progress<'_>,
+) -> Result<Report, RunError> {
+    let name = || path.display().to_string();
+    let file = File::open(path).map_err(|cause| RunError::Open { path: name(), cause })?;
+    let size = file.metadata().map_or(0, |metadata| metadata.len());
+    let mut reader = Reader::open(file).map_err(|cause| RunError::Capture { path: name(), cause })?;
+    log.info(&format!("Replaying events from the capture file: {}", path.display()));
+    let mut run = Run::start(prepared, options, log, reader.take_snapshot())?;
+    let end = run.read(&mut reader, signals, &mut |read| progress(read, size));
+    let mut report = run.finish(options);
+    if let End::Fault(fault) = end {
+        report.fault = Some(format!("capture `{}`: {fault}", path.display()));
+    }
+    tell_gaps(&reader, &mut report);
+    Ok(report)
+}
+
+/// A replay under way.
+struct Run<'a> {
+    judge: Judge,
+    log: &'a Log,
+    recorder: Option<Recorder>,
+    triggered: Option<Triggered>,
+    summary: Option<Summary>,
+    drops: DropMonitor,
+    max_ns: Option<u64>,
+    first_ts: u64,
+    bad_events: u64,
+}
+
+#[derive(Debug, PartialEq)]
+enum End {
+    File,
+    Limit,
+    Signal,
+    ReadersGone,
+    Fault(String),
+}
+
+impl<'a> Run<'a> {
+    fn start(prepared: &Prepared, options: &Options, log: &'a Log, snapshot: Snapshot) -> Result<Self, RunError> {
+        let setup = Setup { ident: "falco", lossless: true, colour: false };
+        let outputs = Outputs::start(&prepared.config, setup, log)?;
+        let recorder = options.record.as_deref().map(|path| Recorder::create(path, &snapshot)).transpose();
+        let triggered = Triggered::new(prepared.config.capture.clone(), &snapshot);
+        let mut engine = Engine::new(engine_options(prepared));
+        engine.seed(snapshot);
+        Ok(Run {
+            judge: Judge::new(prepared, engine, outputs),
+            log,
+            recorder: recorder.map_err(RunError::Record)?,
+            triggered,
+            summary: options.summary.then(Summary::default),
+            drops: DropMonitor::new(prepared.config.drops.clone()),
+            max_ns: options.max_seconds.map(|seconds| seconds.saturating_mul(1_000_000_000)),
+            first_ts: 0,
+            bad_events: 0,
+        })
+    }
+
+    fn read(&mut self, reader: &mut Reader<File>, signals: &Signals, progress: &mut dyn FnMut(u64)) -> End {
+        let mut until_check = CHECK_EVERY;
+        loop {
+            until_check -= 1;
+            if until_check == 0 {
+                until_check = CHECK_EVERY;
+                progress(reader.input_bytes());
+                if signals.stop().is_some() {
+                    return End::Signal;
+                }
+                if self.judge.desk.outputs.all_closed() {
+                    return End::ReadersGone;
+                }
+            }
+            match reader.next() {
+                Ok(Some(Item::Event(record))) if self.is_over(record.event.ts) => return End::Limit,
+                Ok(Some(Item::Event(record))) => self.event(&record),
+                Ok(Some(Item::Section(snapshot))) => self.section(snapshot),
+                Ok(None) => return End::File,
+                Err(error) if error.concerns_one_event() => self.bad_event(&error),
+                Err(error) => return End::Fault(error.to_string()),
+            }
+        }
+    }
+
+    #[inline]
+    fn event(&mut self, record: &Record<'_>) {
+        let event = &record.event;
+        if record.state_only {
+            self.judge.state_only(event);
+        } else {
+            self.judge.event(event);
+        }
+        if let Some(summary) = &mut self.summary {
+            summary.event(event, &self.judge.engine);
+        }
+        if let Some(recorder) = &mut self.recorder {
+            recorder.event(event, record.state_only, self.log);
+        }
+        if self.triggered.is_some() {
+            self.trigger(record);
+        }
+        if self.drops.is_due(event.ts) {
+            let events = self.judge.engine.events();
+            self.drops.check(event.ts, Totals { events, drops: 0 });
+        }
+    }
+
+    fn trigger(&mut self, record: &Record<'_>) {
+        let Some(triggered) = &mut self.triggered else { return };
+        let judge = &self.judge;
+        let full = triggered.event(&record.event, judge.matched(), judge.rules(), &judge.engine, self.log);
+        if let Some(alert) = full {
+            self.judge.internal(&alert, record.event.ts);
+        }
+    }
+
+    fn section(&mut self, snapshot: &Snapshot) {
+        self.judge.engine.seed(snapshot.clone());
+        if let Some(recorder) = &mut self.recorder {
+            recorder.section(snapshot);
+        }
+    }
+
+    fn is_over(&mut self, ts: u64) -> bool {
+        if self.first_ts == 0 {
+            self.first_ts = ts;
+        }
+        self.max_ns.is_some_and(|max| ts.saturating_sub(self.first_ts) >= max)
+    }
+
+    fn bad_event(&mut self, error: &capture::Error) {
+        self.bad_events += 1;
+        if self.bad_events == 1 {
+            self.log.warning(&format!("{error} (further ones are only counted)"));
+        }
+    }
+
+    fn finish(mut self, options: &Options) -> Report {
+        self.judge.tell_held_back(u64::MAX);
+        if let Some(recorder) = self.recorder.take() {
+            recorder.finish(self.log);
+        }
+        if let Some(triggered) = &mut self.triggered {
+            triggered.finish(self.log);
+        }
+        let mut report = Report::default();
+        if let Some(summary) = &self.summary {
+            report.statistics = summary.text(&self.judge.desk.stats, self.judge.rules()) + "\n";
+        }
+        if self.judge.engine.events() > 0 {
+            report.statistics += &self.judge.desk.stats.summary(self.judge.rules());
+        }
+        report.notes.push(drop_note(&self.drops));
+        if options.verbose {
+            report.notes.push(format!("Driver Events:{}\nDriver Drops:0", self.judge.engine.events()));
+        }
+        if self.bad_events > 0 {
+            report.notes.push(format!("{} events could not be read", self.bad_events));
+        }
+        report.readers_gone = self.judge.desk.outputs.all_closed();
+        self.judge.into_outputs().finish(FINISH_PATIENCE);
+        report
+    }
+}
+
+/// What is printed about lost events at the end of a run.
+pub(crate) fn drop_note(drops: &DropMonitor) -> String {
+    format!(
+        "Syscall event drop monitoring:\n   - event drop detected: {} occurrences\n   - num times actions taken: {}",
+        drops.occurrences, drops.actions
+    )
+}
+
+/// Limits and times of the engine as configured.
+pub(crate) fn engine_options(prepared: &Prepared) -> engine::Options {
+    let threads = prepared.config.threads;
+    let mut options = engine::Options::default();
+    options.limits.threads = usize::try_from(threads.max).unwrap_or(usize::MAX);
+    options.purge_interval_nanos = u64::from(threads.purge_interval_s) * 1_000_000_000;
+    options.thread_timeout_nanos = u64::from(threads.purge_timeout_s) * 1_000_000_000;
+    options.hostname = std::env::var("FALCO_HOSTNAME").ok();
+    options
+}
+
+fn tell_gaps(reader: &Reader<File>, report: &mut Report) {
+    let counters = reader.counters();
+    for (count, what) in [
+        (counters.unknown_events, "events of unknown kinds"),
+        (counters.unknown_blocks, "blocks of unknown types"),
+        (counters.forgotten_enters, "enter events without their exit"),
+    ] {
+        if count > 0 {
+            report.notes.push(format!("capture: {count} {what} left out"));
+        }
+    }
+}
+
+/// Events between two looks at signals and progress.
+const CHECK_EVERY: u32 = 4096;
+/// How long outputs may take to deliver what is left.
+const FINISH_PATIENCE: Duration = Duration::from_secs(10);
