@@ -4,6 +4,8 @@
 
 #![forbid(unsafe_code)]
 
+pub mod cc;
+pub mod collect;
 pub mod count;
 mod cursor;
 pub mod error;

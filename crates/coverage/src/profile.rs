@@ -2,8 +2,10 @@
 //! them, and written for LLVM's tools.
 
 use crate::Error;
+use crate::cursor::Cursor;
 use crate::layout::{BuildId, HEADER_BYTES, Header};
 use crate::sidecar::{Function, Sidecar};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// Counters and bitmaps of one build.
@@ -70,6 +72,74 @@ impl Counters {
         &self.bitmaps[start..end]
     }
 }
+
+/// Counters of several builds, the content of a profile file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Profile {
+    pub builds: BTreeMap<BuildId, Counters>,
+}
+
+impl Profile {
+    /// Adds the counters of one load.
+    ///
+    /// # Errors
+    /// The build is known with another size.
+    pub fn add(&mut self, counters: &Counters) -> Result<(), Error> {
+        match self.builds.get_mut(&counters.build) {
+            Some(known) => known.add(counters),
+            None => {
+                self.builds.insert(counters.build, counters.clone());
+                Ok(())
+            }
+        }
+    }
+
+    /// Adds everything of another profile.
+    ///
+    /// # Errors
+    /// A build has another size there.
+    pub fn merge(&mut self, other: &Profile) -> Result<(), Error> {
+        other.builds.values().try_for_each(|counters| self.add(counters))
+    }
+
+    /// The file format: magic, number of builds, then per build header, instances, counters, bitmaps; all little-endian.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = PROFILE_MAGIC.to_vec();
+        out.extend_from_slice(&(self.builds.len() as u64).to_le_bytes());
+        for counters in self.builds.values() {
+            let size = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);
+            let (counter_bytes, bitmap_bytes) = (size(counters.counters.len() * 8), size(counters.bitmaps.len()));
+            out.extend_from_slice(&Header { build: counters.build, counter_bytes, bitmap_bytes }.encode());
+            out.extend_from_slice(&counters.instances.to_le_bytes());
+            counters.counters.iter().for_each(|c| out.extend_from_slice(&c.to_le_bytes()));
+            out.extend_from_slice(&counters.bitmaps);
+        }
+        out
+    }
+
+    /// # Errors
+    /// Not a profile, or damaged.
+    pub fn decode(bytes: &[u8]) -> Result<Profile, Error> {
+        let mut cursor = Cursor::new("profile", bytes);
+        if cursor.bytes(PROFILE_MAGIC.len())? != PROFILE_MAGIC {
+            return Err(cursor.damaged("not a hawkbell coverage profile"));
+        }
+        let mut profile = Profile::default();
+        for _ in 0..cursor.u64()? {
+            let head = cursor.bytes(HEADER_BYTES)?;
+            let sizes = |at: usize| Cursor::new("profile", head.get(at..).unwrap_or_default()).u32();
+            let (counter_bytes, bitmap_bytes) = (sizes(24)? as usize, sizes(28)? as usize);
+            let instances = cursor.u64()?;
+            let body = cursor.bytes(counter_bytes.saturating_add(bitmap_bytes))?;
+            let counters = Counters::from_map_value(&[head, body].concat());
+            let counters = counters.ok_or_else(|| cursor.damaged("counters without a header"))?;
+            profile.add(&Counters { instances, ..counters })?;
+        }
+        Ok(profile)
+    }
+}
+
+const PROFILE_MAGIC: &[u8] = b"HBPROF\x00\x01";
 
 /// LLVM's text profile, which every version of `llvm-profdata merge` reads.
 pub fn proftext(sidecar: &Sidecar, counters: &Counters) -> String {

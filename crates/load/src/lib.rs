@@ -7,6 +7,7 @@
 
 mod error;
 mod ffi;
+pub mod live;
 mod loader;
 mod map;
 pub mod net;

@@ -45,6 +45,10 @@ impl Map {
         Ok(Map { name: handle.name().to_string_lossy().into_owned(), handle })
     }
 
+    pub(crate) fn with(name: String, handle: MapHandle) -> Map {
+        Map { name, handle }
+    }
+
     pub(crate) fn of(map: &libbpf_rs::Map<'_>) -> Result<Map, Error> {
         let name = map.name().to_string_lossy().into_owned();
         let handle = MapHandle::try_from(map).map_err(|e| Error::call("open map", &name, &e))?;
