@@ -2,7 +2,7 @@
 
 use crate::error::{Error, errno_of};
 use crate::ffi;
-use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType};
+use libbpf_rs::{MapCore, MapFlags, MapHandle, MapInfo, MapType};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
@@ -42,6 +42,16 @@ impl Map {
     pub fn open_pinned(path: &Path) -> Result<Map, Error> {
         let name = path.display().to_string();
         let handle = MapHandle::from_pinned_path(path).map_err(|e| Error::call("open pinned map", &name, &e))?;
+        Ok(Map { name: handle.name().to_string_lossy().into_owned(), handle })
+    }
+
+    /// Opens the map behind a descriptor.
+    ///
+    /// # Errors
+    /// EINVAL when it is something else.
+    pub fn from_descriptor(fd: BorrowedFd<'_>) -> Result<Map, Error> {
+        let id = MapInfo::new(fd).map(|info| info.info.id);
+        let handle = id.and_then(MapHandle::from_map_id).map_err(|e| Error::call("open map", "by descriptor", &e))?;
         Ok(Map { name: handle.name().to_string_lossy().into_owned(), handle })
     }
 

@@ -5,4 +5,5 @@
 #![allow(unsafe_code)]
 
 pub mod errno;
+pub mod notify;
 pub mod ring;

@@ -1,9 +1,12 @@
 //! Sidecars + counters -> what ran, file by file. A report is plain data, the same whatever renders it; renderers are in
 //! the modules below and are pure functions from a report to text.
 
+pub mod cobertura;
 pub mod html;
+pub mod json;
 pub mod lcov;
 pub mod summary;
+pub mod text;
 
 use crate::Error;
 use crate::count::{Counted, count, main_file};
