@@ -60,7 +60,5 @@ enum {
 
 /* Keeps the compiler from splitting or merging an access that the verifier must see as written. */
 #define hidden_value(x) asm volatile("" : "+r"(x))
-#define likely(x) __builtin_expect(!!(x), 1)
-#define unlikely(x) __builtin_expect(!!(x), 0)
 
 #endif

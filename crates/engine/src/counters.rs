@@ -7,6 +7,7 @@
 pub enum Counter {
     /// Descriptor lookups that found an entry.
     NoncachedFdLookups,
+    /// There is no cache before the tables: always 0. The name exists because dashboards ask for it.
     CachedFdLookups,
     FailedFdLookups,
     AddedFds,
@@ -16,6 +17,7 @@ pub enum Counter {
     RetrievedEvents,
     RetrieveEventDrops,
     NoncachedThreadLookups,
+    /// Always 0, see above.
     CachedThreadLookups,
     FailedThreadLookups,
     AddedThreads,

@@ -7,7 +7,7 @@
 pub mod context;
 pub mod counters;
 pub mod fields;
-mod judged;
+pub mod judge;
 mod parse;
 pub mod pipeline;
 pub mod proc_source;
@@ -15,7 +15,7 @@ pub mod state;
 
 pub use context::Context;
 pub use fields::Surroundings;
-pub use judged::is_judged;
+pub use judge::{Judge, is_judged};
 pub use pipeline::{Engine, Options};
 pub use proc_source::ProcSource;
 pub use state::{State, Thread};

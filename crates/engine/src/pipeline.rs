@@ -219,10 +219,12 @@ impl Engine {
     }
 
     fn remember_fd(&mut self) {
-        if let (Some(fd), Some(tid)) = (self.seen.fd, self.seen.tid)
-            && let Some(thread) = self.state.thread_mut(tid)
-        {
-            thread.lastevent_fd = fd;
+        let (Some(fd), Some(tid)) = (self.seen.fd, self.seen.tid) else { return };
+        let Some(thread) = self.state.thread_mut(tid) else { return };
+        thread.lastevent_fd = fd;
+        if fd >= 0 {
+            let known = self.state.fds_by_tid(tid).is_some_and(|fds| fds.lookup(fd).is_some());
+            self.state.counters.bump(if known { Counter::NoncachedFdLookups } else { Counter::FailedFdLookups });
         }
     }
 }
@@ -235,6 +237,7 @@ fn associate(state: &mut State, event: &Event<'_>, row: Row, step: &mut Step<'_>
     if row.thread == ThreadUse::Any && state.thread(event.tid).is_none() {
         state.find_or_invent(event.tid, step);
     }
+    state.counters.bump(Counter::NoncachedThreadLookups);
     let Some(thread) = state.thread_mut(event.tid) else { return };
     step.tid = Some(event.tid);
     thread.lastaccess_ts = event.ts;
@@ -266,6 +269,7 @@ fn keep_enter(thread: &mut Thread, event: &Event<'_>) -> Option<Counter> {
             | Kind::SYSCALL_EXECVEAT_E
     );
     thread.enter.clear();
+    thread.enter_used = false;
     if !wanted || event.param(0).is_none_or(<[u8]>::is_empty) {
         return None;
     }
@@ -285,7 +289,9 @@ fn match_enter(thread: &mut Thread, event: &Event<'_>, step: &mut Step<'_>) -> O
     let exits_execve = event.kind == Kind::SYSCALL_EXECVE_19_X || event.kind == Kind::SYSCALL_EXECVEAT_X;
     let enters_execve =
         matches!(stored, Kind::SYSCALL_EXECVE_18_E | Kind::SYSCALL_EXECVE_19_E | Kind::SYSCALL_EXECVEAT_E);
-    step.enter = stored.0 + 1 == event.kind.0 || (exits_execve && enters_execve);
+    let fits = stored.0.wrapping_add(1) == event.kind.0 || (exits_execve && enters_execve);
+    step.enter = fits && !thread.enter_used;
+    thread.enter_used = true;
     if step.enter {
         return Some(Counter::RetrievedEvents);
     }

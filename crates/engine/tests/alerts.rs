@@ -84,9 +84,10 @@ fn alerts_of(loader: &Loader, capture: &Path, matching: Matching, style: &AlertS
     let program = rule_set.program(matching);
     let mut alerts = Vec::new();
     let Some(source) = program.source("syscall") else { return alerts };
-    let mut writer = AlertWriter::new(style.clone(), rule_set.catalogue());
+    let mut writer = AlertWriter::new(style.clone(), rule_set.catalogue().clone());
     let (mut arena, mut matched) = (Bump::new(), Vec::new());
-    replay_with_containers(capture, &mut |context| {
+    let bytes = std::fs::read(capture).expect("a capture");
+    replay_with_containers(&bytes, &mut |context| {
         program.evaluate(source, context.event.kind, context, &arena, &mut matched);
         for id in matched.drain(..) {
             let mut line = String::new();

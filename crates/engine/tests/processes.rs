@@ -332,3 +332,26 @@ fn unknown_threads_are_looked_up_where_possible() {
     assert!(stage.state().thread(60).is_some(), "still alive");
     assert!(stage.state().thread(61).is_none() && stage.state().thread(70).is_none(), "idle and gone");
 }
+
+#[test]
+fn a_snapshot_of_the_state_seeds_the_same_state() {
+    let mut stage = family();
+    stage.openat(82, 3, AT_FDCWD, "a", 1);
+    stage.execve(82, 82, 79, "/bin/ls");
+    let pipe = [P::I(0), P::I(4), P::I(5), P::U64(55), P::U32(0)];
+    stage.feed(82, Kind::SYSCALL_PIPE2_X, &pipe);
+    stage.openat(999, 3, AT_FDCWD, "placeholder", 1);
+    let first = stage.state().snapshot();
+    let mut copy = Stage::new(Vec::new());
+    copy.engine.seed(first.clone());
+    assert_eq!(copy.state().thread_count(), stage.state().thread_count() - 1);
+    assert_eq!(copy.state().snapshot(), first);
+    assert_eq!(&*copy.thread(82).cmdline, b"ls -x two words");
+}
+
+#[test]
+fn the_engine_can_move_to_another_thread() {
+    let engine = engine::Engine::default();
+    let events = std::thread::spawn(move || engine.events()).join();
+    assert_eq!(events.ok(), Some(0));
+}

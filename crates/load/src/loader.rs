@@ -11,7 +11,7 @@ use std::os::fd::AsFd;
 use std::sync::Once;
 
 /// Settings for one object. Names that the object lacks are errors at load time.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Loader<'a> {
     name: String,
     object: &'a [u8],

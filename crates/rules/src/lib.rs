@@ -12,6 +12,9 @@
 
 #![forbid(unsafe_code)]
 
+mod bits;
+mod check;
+mod lang;
 pub mod load;
 pub mod output;
 pub mod program;

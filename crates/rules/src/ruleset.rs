@@ -1,6 +1,8 @@
 //! The rules that loaded, which of them are enabled and in which order they are tried. Selections by name pattern or
 //! tag come in; a [`Program`] goes out. Compiling conditions happens in `load`, never here.
 
+use crate::check::Typed;
+use crate::lang::events::Events;
 use crate::output::OutputFormat;
 use crate::program::{Matching, Program};
 use event::Catalogue;
@@ -94,6 +96,8 @@ pub struct Rule {
     pub capture: bool,
     /// 0 = the configured default.
     pub capture_duration_ms: u32,
+    pub(crate) typed: Arc<Typed>,
+    pub(crate) events: Events,
 }
 
 /// All rules of one load, in load order, with their enabled state.
@@ -106,6 +110,13 @@ pub struct RuleSet {
 }
 
 impl RuleSet {
+    /// Enables rules as they say, except those less urgent than `min_priority`.
+    pub(crate) fn new(rules: Vec<Rule>, catalogue: Arc<Catalogue>, min_priority: Priority) -> Self {
+        let enabled = rules.iter().filter(|r| r.enabled && r.priority <= min_priority);
+        let order = enabled.map(|r| r.id).collect();
+        RuleSet { rules, order, catalogue }
+    }
+
     pub fn rules(&self) -> &[Rule] {
         &self.rules
     }
@@ -155,7 +166,7 @@ impl RuleSet {
 
     /// Compiles the enabled rules into one program.
     pub fn program(&self, matching: Matching) -> Program {
-        Program::empty(matching)
+        Program::build(self, matching)
     }
 }
 

@@ -2,15 +2,16 @@
 //! writer makes the line, outputs take it. The same for live events and captures. For an event that matches nothing,
 //! nothing is allocated, locked or printed.
 
-use crate::config::{Config, Style};
+use crate::config::{Config, Noise as NoiseConfig, Style};
 use crate::internal::Internal;
 use crate::noise::{Noise, Summary};
 use crate::outputs::{Message, Outputs};
 use crate::prepare::{Prepared, alert_style, setup};
+use crate::reload::Retired;
 use crate::stats::Stats;
 use bumpalo::Bump;
 use engine::{Context, Engine};
-use event::Event;
+use event::{Event, FieldId};
 use rules::output::OutputFormat;
 use rules::{AlertWriter, Priority, Program, Rule, RuleId, RuleSet, SourceIndex};
 use std::collections::HashMap;
@@ -32,7 +33,7 @@ pub struct Desk {
 }
 
 /// What a reload replaces.
-struct Verdict {
+pub struct Verdict {
     rules: RuleSet,
     program: Program,
     syscall: Option<SourceIndex>,
@@ -41,23 +42,25 @@ struct Verdict {
     hostname: String,
     /// How to print the fields that decide about repeated alerts.
     noise_formats: HashMap<(String, String), OutputFormat>,
+    noise: Vec<NoiseConfig>,
+    statics: Vec<(FieldId, String)>,
     line: String,
 }
 
 impl Judge {
-    pub fn new(prepared: &Prepared, mut engine: Engine, outputs: Outputs) -> Self {
+    pub fn new(verdict: Verdict, mut engine: Engine, outputs: Outputs) -> Self {
         engine.around.zone = jiff::tz::TimeZone::system();
-        for (id, value) in setup(&prepared.config).1 {
-            engine.around.set_static(id, &value);
+        for (id, value) in &verdict.statics {
+            engine.around.set_static(*id, value);
         }
         Judge {
             engine,
             desk: Desk {
-                stats: Stats::new(&prepared.rules),
-                noise: Noise::new(&prepared.config.noise, &prepared.rules),
+                stats: Stats::new(&verdict.rules),
+                noise: Noise::new(&verdict.noise, &verdict.rules),
                 outputs,
             },
-            verdict: Verdict::new(prepared),
+            verdict,
             matched: Vec::with_capacity(16),
             arena: Bump::with_capacity(ARENA_BYTES),
         }
@@ -94,15 +97,16 @@ impl Judge {
         self.desk.outputs.send(alert.message(ts, &self.verdict.style, &self.verdict.hostname));
     }
 
-    /// Replaces rules and style, keeping state, statistics and outputs.
-    pub fn swap(&mut self, prepared: &Prepared) {
+    /// Replaces rules and style (and outputs when there are new ones), keeping state and statistics.
+    pub fn swap(&mut self, verdict: Verdict, outputs: Option<Outputs>) -> Retired {
         self.tell_held_back(u64::MAX);
-        self.desk.stats.carry_over(&self.verdict.rules, &prepared.rules);
-        self.desk.noise = Noise::new(&prepared.config.noise, &prepared.rules);
-        for (id, value) in setup(&prepared.config).1 {
-            self.engine.around.set_static(id, &value);
+        self.desk.stats.carry_over(&self.verdict.rules, &verdict.rules);
+        self.desk.noise = Noise::new(&verdict.noise, &verdict.rules);
+        for (id, value) in &verdict.statics {
+            self.engine.around.set_static(*id, value);
         }
-        self.verdict = Verdict::new(prepared);
+        let outputs = outputs.map(|outputs| std::mem::replace(&mut self.desk.outputs, outputs));
+        Retired { verdict: std::mem::replace(&mut self.verdict, verdict), outputs }
     }
 
     /// Tells what was held back in windows that ended before `ts`.
@@ -133,16 +137,18 @@ impl Judge {
 }
 
 impl Verdict {
-    fn new(prepared: &Prepared) -> Self {
+    pub fn new(prepared: &Prepared) -> Self {
         let catalogue = prepared.rules.catalogue();
         Verdict {
             syscall: prepared.program.source("syscall"),
             program: prepared.program.clone(),
-            writer: AlertWriter::new(alert_style(&prepared.config, &prepared.hostname), catalogue),
+            writer: AlertWriter::new(alert_style(&prepared.config, &prepared.hostname), catalogue.clone()),
             style: prepared.config.style.clone(),
             hostname: prepared.hostname.clone(),
             noise_formats: noise_formats(&prepared.config, &prepared.rules),
             rules: prepared.rules.clone(),
+            noise: prepared.config.noise.clone(),
+            statics: setup(&prepared.config).1,
             line: String::with_capacity(1024),
         }
     }

@@ -4,18 +4,24 @@
 
 #![forbid(unsafe_code)]
 
+mod blindness;
 pub mod config;
 pub mod describe;
 pub mod drops;
 pub mod internal;
 pub mod judge;
 pub mod listing;
+pub mod live;
 pub mod log;
+mod metrics;
 pub mod noise;
 pub mod options;
 pub mod outputs;
+mod pidfile;
 pub mod prepare;
+mod processes;
 pub mod recording;
+mod reload;
 pub mod replay;
 pub mod rule_files;
 mod sd;

@@ -3,7 +3,7 @@
 //! nothing is lost.
 
 use crate::drops::{DropMonitor, Totals};
-use crate::judge::Judge;
+use crate::judge::{Judge, Verdict};
 use crate::log::Log;
 use crate::options::Options;
 use crate::outputs::{Outputs, Setup, SetupError};
@@ -11,6 +11,7 @@ use crate::prepare::Prepared;
 use crate::recording::{Recorder, Triggered};
 use crate::signals::Signals;
 use crate::summary::Summary;
+use crate::web::WebError;
 use capture::{Item, Reader, Record};
 use engine::Engine;
 use event::snapshot::Snapshot;
@@ -43,6 +44,12 @@ pub enum RunError {
     Outputs(#[from] SetupError),
     #[error("{0}")]
     Record(String),
+    #[error("{0}")]
+    Pidfile(String),
+    #[error(transparent)]
+    Web(#[from] WebError),
+    #[error(transparent)]
+    Sensor(#[from] sensor::Error),
     #[error("{0}")]
     Other(String),
 }
@@ -107,7 +114,7 @@ impl<'a> Run<'a> {
         let mut engine = Engine::new(engine_options(prepared));
         engine.seed(snapshot);
         Ok(Run {
-            judge: Judge::new(prepared, engine, outputs),
+            judge: Judge::new(Verdict::new(prepared), engine, outputs),
             log,
             recorder: recorder.map_err(RunError::Record)?,
             triggered,

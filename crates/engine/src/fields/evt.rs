@@ -104,7 +104,7 @@ pub(super) fn extract<'a>(
 
 /// Text of a raw parameter, where the type alone would print differently.
 pub(super) fn rendered<'a>(ctx: &'a Context<'a>, arg: &FieldArg, arena: &'a Bump) -> Option<&'a [u8]> {
-    let param = param(ctx, arg)?;
+    let param = param(ctx, arg).filter(|p| !p.bytes().is_empty())?;
     let mut out = Text::new(arena);
     param.push_raw(&mut out);
     Some(out.finish())

@@ -2,17 +2,17 @@
 //! addresses and numbers. Events that use no descriptor have none of these fields.
 
 use super::builtin::Builtin;
+use super::ends;
 use super::param::Param;
-use super::text::{Text, c_string, format, join, valid};
+use super::text::{Text, c_string, format, valid};
 use super::{paths, text};
 use crate::context::Context;
-use crate::state::{FdEntry, FdFlags, Socket};
+use crate::state::{FdEntry, FdFlags};
 use bumpalo::Bump;
 use bumpalo::collections::Vec;
 use event::snapshot::{FdType, L4};
 use event::tables::EventFlags;
 use event::{FieldArg, Kind, Value};
-use std::net::IpAddr;
 
 /// The value of descriptor field `field`.
 #[allow(clippy::too_many_lines)] // a table
@@ -36,25 +36,25 @@ pub(super) fn extract<'a>(
         B::FdNameraw => text(name_raw(ctx, arena)),
         B::FdDirectory => text(directory(ctx, arena)?),
         B::FdFilename => text(file_name(ctx.fd?, arena)?),
-        B::FdCip | B::FdCnet => client(ctx).map(ip),
-        B::FdSip | B::FdSnet => server(ctx).map(ip),
-        B::FdLip | B::FdLnet => local(ctx).map(ip),
-        B::FdRip | B::FdRnet => remote(ctx).map(ip),
-        B::FdCport => client(ctx).map(port),
-        B::FdSport => server(ctx).map(port),
-        B::FdLport => local(ctx).map(port),
-        B::FdRport => remote(ctx).map(port),
-        B::FdCproto => client(ctx).map(|end| port_text(end, arena)),
-        B::FdSproto => server(ctx).map(|end| port_text(end, arena)),
-        B::FdLproto => local(ctx).map(|end| port_text(end, arena)),
-        B::FdRproto => remote(ctx).map(|end| port_text(end, arena)),
-        B::FdCipName => host_name(ctx, client(ctx)?),
-        B::FdSipName => host_name(ctx, server(ctx)?),
-        B::FdLipName => host_name(ctx, local(ctx)?),
-        B::FdRipName => host_name(ctx, remote(ctx)?),
+        B::FdCip | B::FdCnet => ends::client(ctx).map(ends::ip),
+        B::FdSip | B::FdSnet => ends::server(ctx).map(ends::ip),
+        B::FdLip | B::FdLnet => ends::local(ctx).map(ends::ip),
+        B::FdRip | B::FdRnet => ends::remote(ctx).map(ends::ip),
+        B::FdCport => ends::client(ctx).map(ends::port),
+        B::FdSport => ends::server(ctx).map(ends::port),
+        B::FdLport => ends::local(ctx).map(ends::port),
+        B::FdRport => ends::remote(ctx).map(ends::port),
+        B::FdCproto => ends::client(ctx).map(|end| ends::port_text(end, arena)),
+        B::FdSproto => ends::server(ctx).map(|end| ends::port_text(end, arena)),
+        B::FdLproto => ends::local(ctx).map(|end| ends::port_text(end, arena)),
+        B::FdRproto => ends::remote(ctx).map(|end| ends::port_text(end, arena)),
+        B::FdCipName => ends::host_name(ctx, ends::client(ctx)?),
+        B::FdSipName => ends::host_name(ctx, ends::server(ctx)?),
+        B::FdLipName => ends::host_name(ctx, ends::local(ctx)?),
+        B::FdRipName => ends::host_name(ctx, ends::remote(ctx)?),
         B::FdL4proto => text(l4_name(ctx.fd?.l4())),
         B::FdSockfamily => text(sock_family(ctx.fd?)?),
-        B::FdIsServer => Some(Value::Bool(is_server(ctx, ctx.fd?))),
+        B::FdIsServer => Some(Value::Bool(ends::is_server(ctx, ctx.fd?))),
         B::FdUid => text(format(arena, format_args!("{}{}", ctx.event.tid, number(ctx)))),
         B::FdContainername => text(in_container(ctx, name(ctx, arena), arena)),
         B::FdContainerdirectory => text(in_container(ctx, directory(ctx, arena)?, arena)),
@@ -69,32 +69,6 @@ pub(super) fn extract<'a>(
         B::FdIsLowerLayer => flag(FdFlags::OVERLAY_LOWER),
         _ => None, // `fd.ip`, `fd.port`, `fd.proto` and `fd.net` only compare
     }
-}
-
-/// What `fd.ip`, `fd.net`, `fd.port` and `fd.proto` compare with, and the ends that a `.name` field resolves.
-pub(super) fn candidates<'a>(ctx: &'a Context<'a>, field: Builtin, arena: &'a Bump) -> &'a [Value<'a>] {
-    use Builtin as B;
-    if !is_fd_event(ctx) {
-        return &[];
-    }
-    let one = |end: Option<End>| match end {
-        Some(end) => arena.alloc_slice_copy(&[host_name(ctx, end).unwrap_or(ip(end))]),
-        None => &[][..],
-    };
-    match field {
-        B::FdIp | B::FdNet => both(ctx, ip, arena),
-        B::FdPort | B::FdProto => both(ctx, port, arena),
-        B::FdCipName => one(client(ctx)),
-        B::FdSipName => one(server(ctx)),
-        B::FdLipName => one(local(ctx)),
-        B::FdRipName => one(remote(ctx)),
-        _ => &[],
-    }
-}
-
-/// One character for the kind of a descriptor.
-pub(crate) fn typechar(ty: FdType) -> char {
-    char::from(typechar_bytes(ty)[0])
 }
 
 /// The kind of a descriptor as rules name it.
@@ -135,93 +109,10 @@ pub(crate) fn name<'a>(ctx: &'a Context<'a>, arena: &'a Bump) -> &'a [u8] {
     }
 }
 
-/// Client and server end of an IP connection, and which side is this machine, for `fd.*` and `fdlist.*`.
-pub(super) fn ends_of(entry: &FdEntry) -> (Option<End>, Option<End>) {
-    match entry.socket {
-        Socket::Inet { sip, sport, dip, dport, .. } if has_role(entry) => {
-            (Some(End { ip: sip, port: sport }), Some(End { ip: dip, port: dport }))
-        }
-        Socket::Server { ip, port, .. } => (None, Some(End { ip, port })),
-        _ => (None, None),
-    }
-}
-
-/// One end of a connection.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct End {
-    pub(super) ip: IpAddr,
-    pub(super) port: u16,
-}
-
 /// The descriptor; -1 for a call that failed to create one.
 fn number(ctx: &Context<'_>) -> i64 {
     let creates = ctx.event.kind.has(EventFlags::CREATES_FD);
     ctx.fd_num.filter(|fd| *fd >= 0 || !creates).unwrap_or(-1)
-}
-
-fn ip<'a>(end: End) -> Value<'a> {
-    Value::Ip(end.ip)
-}
-
-fn port<'a>(end: End) -> Value<'a> {
-    Value::Uint(end.port.into())
-}
-
-fn port_text<'a>(end: End, arena: &'a Bump) -> Value<'a> {
-    Value::Str(format(arena, format_args!("{}", end.port)))
-}
-
-fn client(ctx: &Context<'_>) -> Option<End> {
-    ends_of(ctx.fd?).0
-}
-
-fn server(ctx: &Context<'_>) -> Option<End> {
-    ends_of(ctx.fd?).1
-}
-
-fn local(ctx: &Context<'_>) -> Option<End> {
-    let (client, server) = ends_of(ctx.fd?);
-    let client = client?;
-    if is_local(ctx, client.ip) { Some(client) } else { server }
-}
-
-fn remote(ctx: &Context<'_>) -> Option<End> {
-    let (client, server) = ends_of(ctx.fd?);
-    let client = client?;
-    if is_local(ctx, client.ip) { server } else { Some(client) }
-}
-
-fn is_local(ctx: &Context<'_>, ip: IpAddr) -> bool {
-    ctx.state.interfaces.is_local(ip)
-}
-
-fn is_server(ctx: &Context<'_>, entry: &FdEntry) -> bool {
-    match entry.socket {
-        Socket::Server { .. } => true,
-        Socket::Inet { dip, .. } => is_local(ctx, dip),
-        Socket::None | Socket::Unix { .. } => false,
-    }
-}
-
-fn has_role(entry: &FdEntry) -> bool {
-    entry.flags.has(FdFlags(FdFlags::ROLE_CLIENT.0 | FdFlags::ROLE_SERVER.0))
-}
-
-/// Both ends of a connection, the one end of a server.
-fn both<'a>(ctx: &Context<'a>, show: fn(End) -> Value<'a>, arena: &'a Bump) -> &'a [Value<'a>] {
-    match ctx.fd.map(|entry| entry.socket) {
-        Some(Socket::Inet { sip, sport, dip, dport, .. }) => {
-            arena.alloc_slice_copy(&[show(End { ip: sip, port: sport }), show(End { ip: dip, port: dport })])
-        }
-        Some(Socket::Server { ip, port, .. }) => arena.alloc_slice_copy(&[show(End { ip, port })]),
-        _ => &[],
-    }
-}
-
-/// The name that was resolved to the address before, if any.
-fn host_name<'a>(ctx: &Context<'a>, end: End) -> Option<Value<'a>> {
-    let known = ctx.around.addresses.iter().find(|(_, ips)| ips.contains(&end.ip));
-    known.map(|(name, _)| Value::Str(name))
 }
 
 fn l4_name(l4: L4) -> &'static [u8] {
@@ -244,13 +135,14 @@ fn sock_family(entry: &FdEntry) -> Option<&'static [u8]> {
 
 fn typechar_text(ctx: &Context<'_>) -> &'static [u8] {
     match (ctx.fd, ctx.event.kind) {
-        (Some(entry), _) => typechar_bytes(entry.ty),
+        (Some(entry), _) => typechar(entry.ty),
         (None, Kind::SYSCALL_OPENAT_2_X | Kind::SYSCALL_OPENAT2_X | Kind::SYSCALL_OPEN_BY_HANDLE_AT_X) => b"f",
         (None, _) => b"o",
     }
 }
 
-fn typechar_bytes(ty: FdType) -> &'static [u8; 1] {
+/// One character for the kind of a descriptor.
+pub(crate) fn typechar(ty: FdType) -> &'static [u8; 1] {
     match ty {
         FdType::File | FdType::FileV2 => b"f",
         FdType::Directory => b"d",
@@ -343,27 +235,6 @@ fn types<'a>(ctx: &'a Context<'a>, arg: Option<&FieldArg>, arena: &'a Bump) -> O
         }),
     }
     (!list.is_empty()).then(|| Value::List(list.into_bump_slice()))
-}
-
-/// `fdlist.*`: what the descriptors of a poll list are.
-pub(super) fn extract_list<'a>(ctx: &'a Context<'a>, field: Builtin, arena: &'a Bump) -> Option<Value<'a>> {
-    let bytes = Param::named(ctx, "fds").filter(|p| p.ty() == event::ParamType::Fdlist)?.bytes();
-    let entry = |fd| ctx.thread.and_then(|t| ctx.state.fd(t, fd));
-    let ends = |fd| entry(fd).map(ends_of).unwrap_or_default();
-    let mut items = Vec::new_in(arena);
-    for (fd, _) in super::address::poll_list(bytes) {
-        let (client, server) = ends(fd);
-        items.extend(match field {
-            Builtin::FdlistNums => Some(format(arena, format_args!("{fd}"))),
-            Builtin::FdlistNames => entry(fd).map(|e| &*e.name),
-            Builtin::FdlistCips => client.map(|end| format(arena, format_args!("{}", end.ip))),
-            Builtin::FdlistSips => server.map(|end| format(arena, format_args!("{}", end.ip))),
-            Builtin::FdlistCports => client.map(|end| format(arena, format_args!("{}", end.port))),
-            Builtin::FdlistSports => server.map(|end| format(arena, format_args!("{}", end.port))),
-            _ => None,
-        });
-    }
-    (!items.is_empty()).then(|| Value::Str(join(arena, items.into_iter(), b",")))
 }
 
 /// `proc.stdin.type` and its like: kind or name of descriptor `fd` of the event's process.

@@ -5,6 +5,7 @@
 mod address;
 mod builtin;
 mod container;
+mod ends;
 mod evt;
 mod fd;
 mod lineage;
@@ -44,7 +45,7 @@ pub struct Surroundings {
 }
 
 /// Fields that plugins provide. Implemented by the owner of the plugin host.
-pub trait PluginFields: Send + Sync {
+pub trait PluginFields: Send {
     /// The value of a field that the engine does not know itself.
     fn extract<'a>(&'a self, event: &'a Event<'a>, field: &FieldRef, arena: &'a Bump) -> Option<Value<'a>>;
 
@@ -95,16 +96,28 @@ impl FieldSource for Context<'_> {
             Family::Account => users::extract(self, builtin, arena),
             Family::Descriptor => fd::extract(self, builtin, arg, arena),
             Family::Path => paths::extract(self, builtin, arena),
-            Family::DescriptorList => fd::extract_list(self, builtin, arena),
+            Family::DescriptorList => ends::extract_list(self, builtin, arena),
             Family::Container => container::extract(self, builtin, arg, arena),
             Family::Counter => Some(Value::Uint(self.around.count())),
         }
     }
 
     fn candidates<'a>(&'a self, field: &FieldRef, arena: &'a Bump) -> &'a [Value<'a>] {
-        match builtin_of(field) {
-            Some((builtin, Family::Descriptor)) => fd::candidates(self, builtin, arena),
-            Some((builtin, Family::Process)) => lineage::candidates(self, builtin, field.arg.as_ref(), arena),
+        use Builtin as B;
+        match builtin_of(field).map(|(builtin, _)| builtin) {
+            Some(
+                ends @ (B::FdIp
+                | B::FdNet
+                | B::FdPort
+                | B::FdProto
+                | B::FdCipName
+                | B::FdSipName
+                | B::FdLipName
+                | B::FdRipName),
+            ) => ends::candidates(self, ends, arena),
+            Some(
+                line @ (B::ProcAname | B::ProcAexe | B::ProcAexepath | B::ProcAcmdline | B::ProcApid | B::ProcAenv),
+            ) => lineage::candidates(self, line, field.arg.as_ref(), arena),
             _ => self.extract(field, arena).map_or(&[], |value| arena.alloc_slice_copy(&[value])),
         }
     }

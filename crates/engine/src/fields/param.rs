@@ -49,7 +49,7 @@ impl<'a> Param<'a> {
 
     /// Resolved text if there is any, else raw text.
     pub(crate) fn text(&self, arena: &'a Bump) -> &'a [u8] {
-        if self.ty == ParamType::Charbuf && !self.bytes.is_empty() {
+        if self.is_plain_text() {
             return valid(c_string(self.bytes), arena);
         }
         let mut out = Text::new(arena);
@@ -84,9 +84,9 @@ impl<'a> Param<'a> {
         }
         match self.ty {
             T::Int8 | T::Int16 | T::Int32 | T::Int64 if self.info.base != Base::Hex => {
-                out.put(format_args!("{}", self.signed()));
+                out.push_signed(self.signed());
             }
-            T::Errno | T::Fd | T::Fd32 | T::Pid | T::Pid32 => out.put(format_args!("{}", self.signed())),
+            T::Errno | T::Fd | T::Fd32 | T::Pid | T::Pid32 => out.push_signed(self.signed()),
             T::Int8 | T::Int16 | T::Int32 | T::Int64 => push_based(out, self.unsigned(), Base::Hex),
             T::Uint8 | T::Uint16 | T::Uint32 | T::Uint64 => push_based(out, self.unsigned(), self.info.base),
             T::Mode => push_based(out, self.unsigned(), Base::Oct),
@@ -101,7 +101,7 @@ impl<'a> Param<'a> {
             T::Sockaddr => push_or_family(out, self.bytes, address::push_sockaddr),
             T::Socktuple => push_or_family(out, self.bytes, address::push_tuple),
             T::Fdlist => self.push_fdlist(out),
-            _ => out.put(format_args!("{}", self.unsigned())),
+            _ => out.push_number(self.unsigned()),
         }
     }
 
@@ -186,6 +186,15 @@ impl<'a> Param<'a> {
         }
     }
 
+    /// Text that nothing resolves: most of it, so it is not copied.
+    fn is_plain_text(&self) -> bool {
+        match self.ty {
+            ParamType::Charbuf => !self.bytes.is_empty(),
+            ParamType::Fspath | ParamType::Fsrelpath => self.bytes.first() == Some(&b'/'),
+            _ => false,
+        }
+    }
+
     fn syscall_name(&self) -> &'static str {
         let code = u16::try_from(self.unsigned()).unwrap_or(u16::MAX);
         Sc(code).name().unwrap_or("unknown")
@@ -237,22 +246,26 @@ impl<'a> Param<'a> {
         let start = out.len();
         for (fd, flags) in address::poll_list(self.bytes) {
             out.separate(start, b" ");
-            let typechar = self.fd_entry(fd).map_or('x', |entry| super::fd::typechar(entry.ty));
-            out.put(format_args!("{fd}:{typechar}{flags:x}"));
+            out.push_signed(fd);
+            out.push(b":");
+            out.push(self.fd_entry(fd).map_or(b"x", |entry| super::fd::typechar(entry.ty)));
+            out.put(format_args!("{flags:x}"));
         }
     }
 }
 
 /// `<4t>1.2.3.4:5->6.7.8.9:10`: the kind of descriptor, its protocol if it is an IP socket, its name.
 fn push_fd_text(out: &mut Text<'_>, entry: &FdEntry) {
-    let protocol = match entry.l4() {
-        L4::Tcp => "t",
-        L4::Udp => "u",
-        L4::Icmp => "i",
-        L4::Raw => "r",
-        L4::Unknown | L4::Na => "",
+    let protocol: &[u8] = match entry.l4() {
+        L4::Tcp => b"t",
+        L4::Udp => b"u",
+        L4::Icmp => b"i",
+        L4::Raw => b"r",
+        L4::Unknown | L4::Na => b"",
     };
-    out.put(format_args!("<{}{protocol}>", super::fd::typechar(entry.ty)));
+    for part in [b"<", &super::fd::typechar(entry.ty)[..], protocol, b">"] {
+        out.push(part);
+    }
     out.push_valid(&entry.name);
 }
 
@@ -267,7 +280,7 @@ fn push_based(out: &mut Text<'_>, value: u64, base: Base) {
     match base {
         Base::Hex => out.put(format_args!("{value:X}")),
         Base::Oct if value != 0 => out.put(format_args!("0{value:o}")),
-        Base::Oct | Base::Dec | Base::Na => out.put(format_args!("{value}")),
+        Base::Oct | Base::Dec | Base::Na => out.push_number(value),
     }
 }
 

@@ -176,7 +176,12 @@ fn since<'a>(ctx: &Context<'_>, start_ts: u64) -> Option<Value<'a>> {
 }
 
 fn capabilities(set: u64, arena: &Bump) -> &[u8] {
-    join(arena, names::capabilities(set).map(str::as_bytes), b" ")
+    let mut text = Text::new(arena);
+    for name in names::capabilities(set) {
+        text.separate(0, b" ");
+        text.push(name.as_bytes());
+    }
+    text.finish()
 }
 
 fn cgroups<'a>(thread: &'a Thread, arena: &'a Bump) -> Option<&'a [u8]> {

@@ -13,16 +13,38 @@ pub(crate) struct Text<'a> {
 
 impl<'a> Text<'a> {
     pub(crate) fn new(arena: &'a Bump) -> Self {
-        Text { bytes: Vec::new_in(arena) }
+        Text { bytes: Vec::with_capacity_in(FIRST_BYTES, arena) }
     }
 
     pub(crate) fn push(&mut self, bytes: &[u8]) {
-        self.bytes.extend_from_slice(bytes);
+        self.bytes.extend_from_slice_copy(bytes);
     }
 
     /// Writes formatted text; an arena never refuses.
     pub(crate) fn put(&mut self, args: fmt::Arguments<'_>) {
         let _ = self.write_fmt(args);
+    }
+
+    /// Writes a decimal number.
+    pub(crate) fn push_number(&mut self, number: u64) {
+        let mut digits = [0; MAX_DIGITS];
+        let (mut at, mut left) = (MAX_DIGITS, number);
+        for digit in digits.iter_mut().rev() {
+            *digit = b'0' + u8::try_from(left % 10).unwrap_or(0);
+            (at, left) = (at - 1, left / 10);
+            if left == 0 {
+                break;
+            }
+        }
+        self.push(digits.get(at..).unwrap_or_default());
+    }
+
+    /// Writes a decimal number with its sign.
+    pub(crate) fn push_signed(&mut self, number: i64) {
+        if number < 0 {
+            self.push(b"-");
+        }
+        self.push_number(number.unsigned_abs());
     }
 
     /// A separator unless nothing was written since `start`.
@@ -70,6 +92,11 @@ impl Write for Text<'_> {
         Ok(())
     }
 }
+
+/// Room for most texts, so that they do not have to move while they grow.
+const FIRST_BYTES: usize = 64;
+/// Digits of the largest u64.
+const MAX_DIGITS: usize = 20;
 
 /// `bytes` as valid UTF-8: borrowed when they already are, else rewritten in the arena.
 pub(crate) fn valid<'a>(bytes: &'a [u8], arena: &'a Bump) -> &'a [u8] {
@@ -122,6 +149,19 @@ mod tests {
         let mut text = Text::new(&arena);
         text.push_dotted(b"-c\0id\n\xff~");
         assert_eq!(text.finish(), b"-c.id..~");
+    }
+
+    #[test]
+    fn numbers_print_in_decimal() {
+        let arena = Bump::new();
+        for number in [0, 9, 10, -1, -100, i64::MAX, i64::MIN] {
+            let mut text = Text::new(&arena);
+            text.push_signed(number);
+            assert_eq!(text.finish(), number.to_string().as_bytes());
+        }
+        let mut text = Text::new(&arena);
+        text.push_number(u64::MAX);
+        assert_eq!(text.finish(), u64::MAX.to_string().as_bytes());
     }
 
     #[test]

@@ -14,14 +14,17 @@ pub(super) fn execve_exit(state: &mut State, event: &Event<'_>, step: &mut Step<
     let exepath = exe_path(state, event, step);
     let Some(mut thread) = state.take_thread(tid) else { return };
     let was_unknown = thread.is_invalid();
+    let moves = event.i64(param::PID).is_some_and(|pid| pid != thread.pid);
     if was_unknown {
         repair(event, &mut thread);
+    } else if moves {
+        state.leave_group(&thread);
     }
     take_command(state, event, &mut thread);
     take_numbers(event, &mut thread);
     thread.exepath = state.text(&exepath, usize::MAX);
     state.put_thread(thread);
-    if was_unknown {
+    if was_unknown || moves {
         state.link(tid);
     }
     take_environment(state, event, step, tid);

@@ -45,6 +45,7 @@ fn named(enter: &Event<'_>, at: usize) -> Option<Vec<u8>> {
 }
 
 /// Where an exit event of the open family keeps its parameters.
+#[derive(Clone, Copy)]
 struct Layout {
     dirfd: Option<usize>,
     name: usize,

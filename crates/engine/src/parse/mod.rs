@@ -3,6 +3,7 @@
 //! is missing or malformed leaves the state as it is; nothing panics on any bytes.
 
 mod clone;
+mod container;
 mod exec;
 mod exit;
 mod file;

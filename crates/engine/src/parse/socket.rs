@@ -51,7 +51,7 @@ pub(super) fn bind_exit(state: &mut State, event: &Event<'_>, step: &mut Step<'_
     let Some(entry) = fd(state, step) else { return };
     match address {
         Address::Inet(ip, port) => bind_inet(entry, ip, port),
-        Address::Unix(path) => entry.rename(Str::from(path)),
+        Address::Unix(path) => entry.name = Str::from(path),
     }
     step.name_changed = true;
 }
@@ -64,7 +64,7 @@ fn bind_inet(entry: &mut FdEntry, ip: IpAddr, port: u16) {
         entry.socket = server;
         entry.set_role(FdFlags::ROLE_SERVER);
     }
-    entry.rename(Str::from(net::name(&server, b"")));
+    entry.name = Str::from(net::name(&server, b""));
 }
 
 pub(super) fn connect_exit(state: &mut State, event: &Event<'_>, step: &mut Step<'_>) {
@@ -127,7 +127,7 @@ fn connect_inet(entry: &mut FdEntry, source: (IpAddr, u16), destination: (IpAddr
     if !entry.has_role() {
         entry.set_role(FdFlags::ROLE_CLIENT);
     }
-    entry.rename(Str::from(net::name(&entry.socket, b"")));
+    entry.name = Str::from(net::name(&entry.socket, b""));
 }
 
 fn connect_unix(entry: &mut FdEntry, source: u64, destination: u64, path: &[u8]) {
@@ -136,7 +136,7 @@ fn connect_unix(entry: &mut FdEntry, source: u64, destination: u64, path: &[u8])
     if !entry.has_role() {
         entry.set_role(FdFlags::ROLE_CLIENT);
     }
-    entry.rename(Str::from(net::name(&entry.socket, path)));
+    entry.name = Str::from(net::name(&entry.socket, path));
 }
 
 pub(super) fn accept_exit(state: &mut State, event: &Event<'_>, step: &mut Step<'_>) {

@@ -2,7 +2,7 @@
 //! `event`. Out: a table made once per engine and indexed by kind. Kinds without a parser still get their thread and
 //! descriptor.
 
-use super::{Parser, clone, exec, exit, file, process, socket, traffic, users};
+use super::{Parser, clone, container, exec, exit, file, process, socket, traffic, users};
 use event::tables::events;
 use event::{EventFlags, EventInfo, Kind, ParamType};
 
@@ -180,6 +180,8 @@ fn process_parser(kind: Kind) -> Option<Parser> {
             process::memory_exit
         }
         Kind::SCHEDSWITCH_6_E => process::switch,
+        Kind::CONTAINER_JSON_2_E => container::container_event,
+        Kind::ASYNCEVENT_E => container::async_event,
         Kind::USER_ADDED_E => users::user_added,
         Kind::USER_DELETED_E => users::user_deleted,
         Kind::GROUP_ADDED_E => users::group_added,

@@ -71,7 +71,7 @@ fn learn_unix(entry: &mut FdEntry, source: u64, destination: u64, path: &[u8]) -
         return false;
     }
     entry.socket = socket;
-    entry.rename(Str::from(net::name(&socket, path)));
+    entry.name = Str::from(net::name(&socket, path));
     true
 }
 
@@ -102,7 +102,7 @@ fn learn_inet(state: &mut State, step: &Step<'_>, mut flow: Flow, incoming: bool
     entry.ty = net::socket_type(dip);
     entry.socket = socket;
     entry.set_role(role);
-    entry.rename(Str::from(net::name(&socket, b"")));
+    entry.name = Str::from(net::name(&socket, b""));
     true
 }
 

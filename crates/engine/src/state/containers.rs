@@ -202,12 +202,13 @@ fn hex_id_between<'p>(path: &'p [u8], prefix: &[u8], suffix: &[u8]) -> Option<&'
     (id.len() == FULL_ID_BYTES && id.iter().all(u8::is_ascii_hexdigit)).then_some(id)
 }
 
-/// `/<namespace>/<id>`, where neither is a unit of systemd.
+/// `/<namespace>/<id>`, where neither is a unit of systemd and the namespace is not a directory of somebody else.
 fn containerd_id(path: &[u8]) -> Option<&[u8]> {
     let mut parts = path.strip_prefix(b"/")?.split(|b| *b == b'/');
     let (namespace, id) = (parts.next()?, parts.next()?);
     let is_unit = |part: &[u8]| UNITS.iter().any(|unit| part.ends_with(unit));
-    let fits = !namespace.is_empty() && (1..=FULL_ID_BYTES).contains(&id.len());
+    let is_foreign = namespace.is_empty() || NOT_CONTAINERD.contains(&namespace);
+    let fits = !is_foreign && (1..=FULL_ID_BYTES).contains(&id.len());
     (parts.next().is_none() && fits && !is_unit(namespace) && !is_unit(id)).then_some(id)
 }
 
@@ -238,6 +239,8 @@ const FULL_ID_BYTES: usize = 64;
 const SHORT_ID_BYTES: usize = 12;
 /// Containers that may gather before the first sweep.
 const SWEEP_FIRST: usize = 1024;
+/// Top directories of other runtimes and of the kubelet.
+const NOT_CONTAINERD: &[&[u8]] = &[b"docker", b"kubepods", b"lxc", b"lxc.payload", b"libvirt", b"machine"];
 const UNITS: &[&[u8]] = &[b".service", b".slice", b".scope"];
 const PODMAN: &[(&[u8], &[u8])] =
     &[(b"/libpod-", b".scope"), (b"/libpod-", b".scope/container"), (b"/libpod-", b""), (b"/libpod-payload-", b"")];
@@ -277,18 +280,25 @@ mod tests {
         check(&format!("/kubepods.slice/crio-{ID}.scope"), Some((Runtime::Cri, ID)));
         check(&format!("/system.slice/x.service:cri-containerd:{ID}"), Some((Runtime::Cri, ID)));
         check("/default/my_box", Some((Runtime::Containerd, "my_box")));
+        check("/lxc/web", Some((Runtime::Lxc, "web")));
         check("/lxc/web/init.scope", Some((Runtime::Lxc, "web")));
         check("/lxc.payload.web", Some((Runtime::Lxc, "web")));
-        check("/machine/c1.libvirt-lxc", Some((Runtime::Containerd, "c1.libvirt-lxc")));
+        check("/machine/c1.libvirt-lxc", Some((Runtime::LibvirtLxc, "c1")));
         check("/machine.slice/c1.libvirt-lxc/x", Some((Runtime::LibvirtLxc, "c1")));
         check("/system.slice/bpm-job.scope", Some((Runtime::Bpm, "job")));
     }
 
     #[test]
     fn the_host_is_no_container() {
-        for path in
-            ["/", "/init.scope", "/user.slice/user-1000.slice", "/system.slice/ssh.service", "", "/docker/short/x"]
-        {
+        for path in [
+            "/",
+            "/init.scope",
+            "/user.slice/user-1000.slice",
+            "/system.slice/ssh.service",
+            "",
+            "/docker/short/x",
+            "/kubepods/besteffort",
+        ] {
             check(path, None);
         }
         check("/a/b/zz7956520d891b5cb0e215093970c733549a3f745f52263c05b37f8a488994f3", None);

@@ -18,8 +18,6 @@ pub struct FdEntry {
     pub dev: u32,
     pub ino: u64,
     pub name: Str,
-    /// The name before the event that changed it last.
-    pub old_name: Str,
     /// As the program passed it, duplicate slashes removed.
     pub name_raw: Str,
     pub socket: Socket,
@@ -74,7 +72,6 @@ impl Default for FdEntry {
             dev: 0,
             ino: 0,
             name: Str::default(),
-            old_name: Str::default(),
             name_raw: Str::default(),
             socket: Socket::None,
         }
@@ -132,10 +129,6 @@ impl FdEntry {
         self.flags.set(FdFlags(FdFlags::ROLE_CLIENT.0 | FdFlags::ROLE_SERVER.0), false);
         self.flags.set(role, true);
     }
-
-    pub(crate) fn rename(&mut self, name: Str) {
-        self.old_name = std::mem::replace(&mut self.name, name);
-    }
 }
 
 /// The open files of one process, by descriptor.
@@ -182,7 +175,11 @@ impl FdTable {
             },
             Err(_) if self.entries.len() >= limit => Err(entry),
             Err(at) => {
-                Arc::make_mut(&mut self.entries).insert(at, (fd, entry));
+                let entries = Arc::make_mut(&mut self.entries);
+                if entries.len() == entries.capacity() {
+                    entries.reserve_exact(SPARE_ENTRIES.max(entries.len() / 4));
+                }
+                entries.insert(at, (fd, entry));
                 Ok(None)
             }
         }
@@ -211,6 +208,9 @@ impl FdTable {
         self.entries.binary_search_by_key(&fd, |(n, _)| *n)
     }
 }
+
+/// Room made when a table is full: there are many tables, and most stay small.
+const SPARE_ENTRIES: usize = 4;
 
 /// Bit of `file_flags`.
 pub(crate) const O_CLOEXEC: u32 = 1 << 12;

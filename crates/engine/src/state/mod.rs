@@ -4,6 +4,7 @@
 
 pub mod containers;
 mod edit;
+mod export;
 pub mod fds;
 pub mod net;
 pub mod path;
@@ -62,7 +63,15 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { threads: 262_144, fds: 4096, args_bytes: 4096, env_bytes: 4096, large_env: false, proc_lookups: None, own_pid: -1 }
+        Limits {
+            threads: 262_144,
+            fds: 4096,
+            args_bytes: 4096,
+            env_bytes: 4096,
+            large_env: false,
+            proc_lookups: None,
+            own_pid: -1,
+        }
     }
 }
 

@@ -78,9 +78,18 @@ impl State {
             self.counters.bump(Counter::ProcLookups);
             if let Some(main) = source.process(found.pid) {
                 self.seed_proc(&main);
+                self.adopt(main.tid);
             }
         }
-        self.seed_proc(&found)
+        let added = self.seed_proc(&found);
+        self.adopt(tid);
+        added
+    }
+
+    /// A thread found late takes in the children that were there before it.
+    fn adopt(&mut self, tid: i64) {
+        let children: Vec<i64> = self.threads.values().filter(|t| t.ptid == tid).map(|t| t.tid).collect();
+        children.into_iter().for_each(|child| self.join_parent(child));
     }
 
     fn invent(&mut self, tid: i64) {
@@ -157,11 +166,17 @@ impl State {
         {
             parent.children.swap_remove(at);
         }
-        if let Some(group) = self.groups.get_mut(&thread.pid) {
-            group.tids.retain(|t| *t != tid);
-            if group.tids.is_empty() {
-                self.groups.remove(&thread.pid);
-            }
+        self.leave_group(&thread);
+    }
+
+    /// Takes a thread out of its group; the last one takes the group along.
+    pub(crate) fn leave_group(&mut self, thread: &Thread) {
+        let Some(group) = self.groups.get_mut(&thread.pid) else { return };
+        let Some(at) = group.tids.iter().position(|t| *t == thread.tid) else { return };
+        group.tids.remove(at);
+        group.alive = group.alive.saturating_sub(u32::from(!thread.dead));
+        if group.tids.is_empty() {
+            self.groups.remove(&thread.pid);
         }
     }
 

@@ -83,6 +83,8 @@ pub struct Thread {
     pub(crate) fds: FdTable,
     /// The last enter event of this thread, as it lies in memory; empty = none.
     pub(crate) enter: Vec<u8>,
+    /// An exit event took the enter event already; it must not serve a second one.
+    pub(crate) enter_used: bool,
 }
 
 /// Clone flags and marks of the engine in the same word (`clone_flags` of the flag tables).
@@ -173,6 +175,7 @@ impl Thread {
             children: Vec::new(),
             fds: FdTable::default(),
             enter: Vec::new(),
+            enter_used: false,
         }
     }
 

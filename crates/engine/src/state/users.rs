@@ -24,6 +24,16 @@ impl Accounts {
         self.groups.get(container)?.get(&gid)
     }
 
+    /// Every user of `container` (empty = host).
+    pub fn users_of(&self, container: &[u8]) -> impl Iterator<Item = &User> {
+        self.users.get(container).into_iter().flat_map(HashMap::values)
+    }
+
+    /// Every group of `container` (empty = host).
+    pub fn groups_of(&self, container: &[u8]) -> impl Iterator<Item = &Group> {
+        self.groups.get(container).into_iter().flat_map(HashMap::values)
+    }
+
     pub fn add_user(&mut self, container: &[u8], user: User) {
         self.users.entry_ref(container).or_default().insert(user.uid, user);
     }

@@ -5,23 +5,22 @@
 use capture::{Item, Reader};
 use engine::state::Containers;
 use engine::{Context, Engine, Options, is_judged};
-use std::path::Path;
 
 /// Calls `see` for every event that reaches the rules, after the state took it in. No host name, and containers are not
 /// recognised: the recorded values were made without either.
-pub fn replay(path: &Path, see: &mut dyn FnMut(&Context<'_>)) {
+pub fn replay(capture: &[u8], see: &mut dyn FnMut(&Context<'_>)) {
     let mut engine = Engine::new(Options { hostname: Some(String::new()), ..Options::default() });
     engine.state_mut().containers = Containers::new(&[]);
-    run(engine, path, see);
+    run(engine, capture, see);
 }
 
 /// The same with containers, as the recorded alerts were made.
-pub fn replay_with_containers(path: &Path, see: &mut dyn FnMut(&Context<'_>)) {
-    run(Engine::new(Options::default()), path, see);
+pub fn replay_with_containers(capture: &[u8], see: &mut dyn FnMut(&Context<'_>)) {
+    run(Engine::new(Options::default()), capture, see);
 }
 
-fn run(mut engine: Engine, path: &Path, see: &mut dyn FnMut(&Context<'_>)) {
-    let mut reader = Reader::open(std::fs::File::open(path).expect("a capture")).expect("a readable capture");
+fn run(mut engine: Engine, capture: &[u8], see: &mut dyn FnMut(&Context<'_>)) {
+    let mut reader = Reader::open(capture).expect("a readable capture");
     engine.seed(reader.take_snapshot());
     while let Some(item) = reader.next().expect("a good capture") {
         match item {

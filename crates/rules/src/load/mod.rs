@@ -1,127 +1,80 @@
-//! Rule files: text in, a load result and the compiled rules out.
+//! Rule files: text in, a load result and the compiled rules out. Files are loaded one after the other into one
+//! collection; each load compiles everything collected so far. No file is opened here.
 
-use crate::ruleset::{Priority, RuleSet};
-use crate::version::Version;
-use event::Catalogue;
+mod appended;
+mod collector;
+mod compile;
+mod context;
+mod decode;
+mod describe;
+mod exceptions;
+mod fault;
+mod item;
+mod lists;
+mod macros;
+mod reader;
+mod report;
+mod schema;
+mod setup;
+mod warnings;
+mod yaml;
+
+pub use context::{Context, Location};
+pub use report::{ErrorCode, Issue, LoadResult, WarningCode};
+pub use schema::{SchemaStatus, schema};
+pub use setup::{AppendOutput, ENGINE_VERSION, Provider, Setup};
+pub use yaml::Mark;
+
+use crate::ruleset::RuleSet;
+use collector::Collector;
+use compile::Compiled;
+use fault::{Fault, Outcome, Report};
+use reader::Reader;
+use report::ErrorCode as Code;
+use std::collections::HashMap;
 use std::sync::Arc;
-
-/// A loaded plugin, or something built in that answers for one, as far as rule files can require it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Provider {
-    pub name: String,
-    pub version: Version,
-    /// The event source it opens, if any.
-    pub source: Option<String>,
-    /// Sources for which it provides fields.
-    pub field_sources: Vec<String>,
-    /// Names of the asynchronous events it may send.
-    pub async_events: Vec<String>,
-}
-
-/// One entry of `append_output` in the configuration.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct AppendOutput {
-    pub source: Option<String>,
-    pub rule: Option<String>,
-    pub tags: Vec<String>,
-    pub extra_output: String,
-    /// Append `name=%field` for every suggested field.
-    pub suggested_output: bool,
-    /// (field text, `None`) adds the field's typed value; (key, `Some(format)`) adds formatted text.
-    pub extra_fields: Vec<(String, Option<String>)>,
-}
-
-/// What rule files are loaded against.
-#[derive(Clone, Debug)]
-pub struct Setup {
-    pub catalogue: Arc<Catalogue>,
-    /// Known event sources; `syscall` first.
-    pub sources: Vec<String>,
-    pub engine_version: Version,
-    pub providers: Vec<Provider>,
-    pub append_output: Vec<AppendOutput>,
-    /// Rules less urgent than this are never enabled by loading.
-    pub min_priority: Priority,
-}
-
-impl Setup {
-    /// The built-in fields, source `syscall` and the built-in provider `container`; nothing appended, every priority.
-    pub fn builtin() -> Self {
-        Setup {
-            catalogue: Arc::new(Catalogue::builtin()),
-            sources: vec!["syscall".to_owned()],
-            engine_version: ENGINE_VERSION,
-            providers: vec![Provider {
-                name: "container".to_owned(),
-                version: Version::new(0, 7, 1),
-                source: None,
-                field_sources: vec!["syscall".to_owned()],
-                async_events: vec!["container".to_owned()],
-            }],
-            append_output: Vec::new(),
-            min_priority: Priority::Debug,
-        }
-    }
-}
-
-/// The version of the rule language that this crate implements.
-pub const ENGINE_VERSION: Version = Version::new(0, 63, 0);
-
-/// What loading one file gave.
-#[derive(Clone, Debug, Default)]
-pub struct LoadResult {
-    pub name: String,
-}
-
-impl LoadResult {
-    pub fn successful(&self) -> bool {
-        true
-    }
-
-    pub fn has_warnings(&self) -> bool {
-        false
-    }
-
-    /// `ok`, `none` or `failed for <root>[..]: ..`: the state of the schema validation.
-    pub fn schema_status(&self) -> String {
-        "none".to_owned()
-    }
-
-    /// Multi-line text with contexts and snippets.
-    pub fn verbose(&self) -> String {
-        format!("{}: Ok", self.name)
-    }
-
-    /// One line.
-    pub fn summary(&self) -> String {
-        format!("{}: Ok", self.name)
-    }
-
-    /// One element of `falco_load_results`.
-    pub fn to_json(&self) -> serde_json::Value {
-        serde_json::json!({ "name": self.name })
-    }
-}
 
 /// Loads rule files one after the other into one collection.
 #[derive(Clone, Debug)]
 pub struct Loader {
     setup: Setup,
+    contents: HashMap<String, Arc<str>>,
+    collector: Collector,
+    compiled: Compiled,
     rule_set: RuleSet,
 }
 
 impl Loader {
     pub fn new(setup: Setup) -> Self {
-        Loader { setup, rule_set: RuleSet::default() }
+        Loader {
+            setup,
+            contents: HashMap::new(),
+            collector: Collector::default(),
+            compiled: Compiled::default(),
+            rule_set: RuleSet::default(),
+        }
     }
 
     pub fn setup(&self) -> &Setup {
         &self.setup
     }
 
-    /// Adds one file and compiles everything collected so far.
-    pub fn load(&mut self, name: &str, _content: &str) -> LoadResult {
-        LoadResult { name: name.to_owned() }
+    /// Adds one file and compiles everything collected so far. After a failure the rules of the last success remain.
+    pub fn load(&mut self, name: &str, content: &str) -> LoadResult {
+        self.contents.insert(name.to_owned(), content.into());
+        let result = LoadResult { name: name.to_owned(), ..LoadResult::default() };
+        let mut report = Report { result, contents: &self.contents };
+        let outcome = read(name, content, (&self.setup, &mut self.collector), &mut report)
+            .and_then(|()| compile::compile(&self.collector, &self.setup, &mut report));
+        match outcome {
+            Ok(compiled) => {
+                let rules = compiled.rules.iter().map(|r| r.rule.clone()).collect();
+                self.rule_set = RuleSet::new(rules, Arc::clone(&self.setup.catalogue), self.setup.min_priority);
+                self.compiled = compiled;
+            }
+            Err(fault) => report.fail(*fault),
+        }
+        report.result
     }
 
     /// Checks `required_plugin_versions` once all files are loaded.
@@ -129,31 +82,26 @@ impl Loader {
     /// # Errors
     /// The text of the first requirement that is not met; fatal to the caller and more important than any load result.
     pub fn check_providers(&self) -> Result<(), String> {
-        Ok(())
+        self.collector.requirements.iter().try_for_each(|requirement| self.setup.meets(requirement))
     }
 
     /// The rules of the last successful load, enabled as the files and the priority threshold say.
     pub fn rule_set(&self) -> &RuleSet {
         &self.rule_set
     }
-
-    /// `-L` as JSON.
-    pub fn describe(&self) -> serde_json::Value {
-        serde_json::Value::Null
-    }
-
-    /// `-l NAME` as JSON; `None` when no such rule is loaded.
-    pub fn describe_rule(&self, _name: &str) -> Option<serde_json::Value> {
-        None
-    }
-
-    /// `-L`, or `-l NAME`, as two columns of text.
-    pub fn describe_text(&self, _only: Option<&str>) -> Option<String> {
-        None
-    }
 }
 
-/// The JSON schema of rule files (`--rule-schema`).
-pub fn schema() -> serde_json::Value {
-    serde_json::Value::Null
+fn read(
+    name: &str, content: &str, (setup, collector): (&Setup, &mut Collector), report: &mut Report<'_>,
+) -> Outcome<()> {
+    let file = Context::file(name);
+    let (documents, error) = yaml::parse(content);
+    if error.is_none() {
+        documents.iter().filter(|d| !d.is_null()).for_each(|d| report.result.schema.add(d));
+    }
+    if let Some(error) = error {
+        return Fault::of(Code::YamlParse, error.message, &file.at(error.mark));
+    }
+    let mut reader = Reader { setup, collector, report };
+    documents.iter().try_for_each(|document| reader.document(document, &file))
 }

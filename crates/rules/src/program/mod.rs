@@ -1,6 +1,6 @@
 //! The compiled form of all enabled rules: one dense program per event source and event kind.
 
-use crate::ruleset::RuleId;
+use crate::ruleset::{RuleId, RuleSet};
 use bumpalo::Bump;
 use event::{FieldSource, Kind, Sc};
 use std::collections::BTreeSet;
@@ -25,7 +25,7 @@ pub struct Program {
 }
 
 impl Program {
-    pub(crate) fn empty(matching: Matching) -> Self {
+    pub(crate) fn build(_rules: &RuleSet, matching: Matching) -> Self {
         Program { matching, needed_syscalls: BTreeSet::new() }
     }
 

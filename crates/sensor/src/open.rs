@@ -1,0 +1,279 @@
+//! Opening the sensor: rings, settings, programs, hooks; changing the set of calls while it runs; polling.
+
+use crate::hooks::{Blind, HOOKS, Hook, Place};
+use crate::merge::Rings;
+use crate::stats::Stats;
+use crate::{Error, cpus};
+use event::{Event, Sc};
+use load::{Link, Loader, Map, Object, Refused, Ring};
+use std::collections::BTreeSet;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+/// What to watch and how.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// System calls and pseudo codes (`Sc::SCHED_PROCESS_EXIT`, ...) whose events are wanted.
+    pub selected: BTreeSet<Sc>,
+    /// Also copy paths and addresses of open, creat, openat, openat2 and connect at entry, before another thread can
+    /// change them; costs a tracepoint per such call.
+    pub enter_copies: bool,
+    /// Bytes of one ring: a power of two and whole pages.
+    pub buffer_bytes: u32,
+    /// CPUs that share a ring; 0 = all share one.
+    pub cpus_per_buffer: u16,
+    /// No exit events for calls that failed.
+    pub drop_failed: bool,
+    /// Bytes of input and output data kept with an event, at most 65535.
+    pub snaplen: u16,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            selected: BTreeSet::new(),
+            enter_copies: true,
+            buffer_bytes: 8 << 20,
+            cpus_per_buffer: 1,
+            drop_failed: false,
+            snaplen: 80,
+        }
+    }
+}
+
+/// Programs in the kernel and the rings they write to. Dropping it detaches everything.
+#[derive(Debug)]
+pub struct Sensor {
+    object: Object,
+    links: Vec<(&'static str, Link)>,
+    rings: Rings,
+    selected: Map,
+    counts: Map,
+    options: Options,
+    delivered: u64,
+    decode_errors: u64,
+    idle: Duration,
+    boot_ns: u64,
+}
+
+impl Sensor {
+    /// Loads and attaches. Goes out: the sensor, already recording, and what this kernel does not let it see.
+    ///
+    /// # Errors
+    /// Only what leaves nothing to watch with: no privilege, no BTF, no memory for the rings, the hook refused that
+    /// every system call comes through.
+    pub fn open(options: Options) -> Result<(Sensor, Vec<Blind>), Error> {
+        check_buffer(options.buffer_bytes)?;
+        let possible = cpus::possible()?;
+        let buffers = make_rings(&options)?;
+        let boot_ns = cpus::boot_ns();
+        let (object, refused) = load(&options, &possible, buffers.first().map(|b| &b.1), boot_ns)?;
+        let mut blind: Vec<Blind> = refused.iter().map(of_refused).collect();
+        share_rings(&object.map("rings")?, &possible, &buffers)?;
+        let fillers = object.map("fillers")?;
+        for hook in HOOKS {
+            if let (Place::Filler(slot), true) = (hook.place, object.has_program(hook.program)) {
+                object.tail_call_target(&fillers, slot, hook.program)?;
+            }
+        }
+        let mapped = buffers.iter().map(|(cpu, map)| map_ring(*cpu, map)).collect::<Result<_, _>>()?;
+        let (selected, counts) = (object.map(".data.selected")?, object.map("counts")?);
+        let wanted = options.selected.clone();
+        let mut sensor = Sensor {
+            object, links: Vec::new(), rings: Rings::new(mapped), selected, counts, options,
+            delivered: 0, decode_errors: 0, idle: SHORTEST, boot_ns,
+        };
+        blind.extend(sensor.select(&wanted)?);
+        sensor.check_sight(&blind)?;
+        Ok((sensor, blind))
+    }
+
+    /// Changes the set of calls while recording goes on: attaches and detaches hooks as needed. Goes out: hooks that
+    /// could not be attached.
+    ///
+    /// # Errors
+    /// The map of selected calls cannot be written.
+    pub fn select(&mut self, wanted: &BTreeSet<Sc>) -> Result<Vec<Blind>, Error> {
+        self.selected.update(&0u32.to_ne_bytes(), &bytes_per_call(wanted))?;
+        let mut blind = Vec::new();
+        for hook in HOOKS.iter().filter(|h| h.place == Place::Attach) {
+            let attached = self.links.iter().any(|(p, _)| *p == hook.program);
+            match (hook.wanted)(wanted) {
+                true if !attached => blind.extend(self.attach(hook)),
+                false => self.links.retain(|(p, _)| *p != hook.program),
+                true => {}
+            }
+        }
+        self.options.selected.clone_from(wanted);
+        Ok(blind)
+    }
+
+    /// Hands out what waits in the rings, oldest first, a bounded batch at a time. The count is of records taken.
+    pub fn poll(&mut self, mut take: impl FnMut(Event<'_>)) -> usize {
+        let errors = &mut self.decode_errors;
+        let taken = self.rings.drain(BATCH, |bytes, cpu| match Event::decode(bytes, cpu) {
+            Ok(event) => take(event),
+            Err(_) => *errors += 1,
+        });
+        self.delivered += taken as u64;
+        taken
+    }
+
+    /// Sleeps between two polls: a moment while events come, longer and longer while none do. Not at all after a full
+    /// batch or while a ring is half full.
+    pub fn rest(&mut self, taken: usize) {
+        let (waiting, size) = self.rings.fullest();
+        if taken >= BATCH || waiting > size as u64 / 2 {
+            return;
+        }
+        self.idle = if taken > 0 { SHORTEST } else { (self.idle * 2).min(LONGEST) };
+        std::thread::sleep(self.idle);
+    }
+
+    /// The counters at this moment.
+    ///
+    /// # Errors
+    /// The counter map cannot be read.
+    pub fn stats(&self) -> Result<Stats, Error> {
+        let cpus = self.counts.lookup_per_cpu(&0u32.to_ne_bytes())?.unwrap_or_default();
+        let per_cpu = cpus.iter().map(|bytes| Stats::of_cpu(bytes)).collect();
+        Ok(Stats { per_cpu, decode_errors: self.decode_errors, delivered: self.delivered })
+    }
+
+    /// What is being watched.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// Wall clock of boot in ns, as added to the time of every event.
+    pub fn boot_ns(&self) -> u64 {
+        self.boot_ns
+    }
+
+    fn attach(&mut self, hook: &'static Hook) -> Option<Blind> {
+        if !self.object.has_program(hook.program) {
+            return None; // reported when it was refused
+        }
+        match self.object.attach(hook.program) {
+            Ok(link) => {
+                self.links.push((hook.program, link));
+                None
+            }
+            Err(e) => Some(Blind { program: hook.program.to_owned(), events: hook.events, cause: e.to_string() }),
+        }
+    }
+
+    /// Without `sys_exit` and its plain filler a start would only pretend to watch.
+    fn check_sight(&self, blind: &[Blind]) -> Result<(), Error> {
+        let vital = |b: &&Blind| b.program == "sys_exit" || b.program == "fill_plain";
+        match blind.iter().find(vital) {
+            Some(b) => Err(Error::Blind(b.cause.clone())),
+            None => Ok(()),
+        }
+    }
+}
+
+fn check_buffer(bytes: u32) -> Result<(), Error> {
+    if bytes.is_power_of_two() && bytes >= 4096 {
+        return Ok(());
+    }
+    Err(Error::BufferSize { bytes, suggestion: bytes.clamp(4096, 1 << 30).next_power_of_two() })
+}
+
+/// One ring for every `cpus_per_buffer` CPUs in use, with the first CPU of each.
+fn make_rings(options: &Options) -> Result<Vec<(u16, Map)>, Error> {
+    let online = cpus::online()?;
+    let share = if options.cpus_per_buffer == 0 { online.len() } else { options.cpus_per_buffer.into() };
+    let make = |cpus: &[u16]| {
+        let first = cpus.first().copied().unwrap_or(0);
+        Map::ring_buffer(&format!("ring_{first}"), options.buffer_bytes).map(|map| (first, map))
+    };
+    Ok(online.chunks(share.max(1)).map(make).collect::<Result<_, _>>()?)
+}
+
+/// Every possible CPU gets a ring: its own group's, or for CPUs that come later one of the existing ones.
+fn share_rings(table: &Map, possible: &[u16], buffers: &[(u16, Map)]) -> Result<(), Error> {
+    for cpu in possible {
+        let own = buffers.iter().rev().find(|(first, _)| first <= cpu).or(buffers.first());
+        if let Some((_, ring)) = own {
+            table.update_fd(&u32::from(*cpu).to_ne_bytes(), ring.as_fd())?;
+        }
+    }
+    Ok(())
+}
+
+fn map_ring(cpu: u16, map: &Map) -> Result<(u16, Ring), Error> {
+    let ring = Ring::map(map.as_fd(), map.max_entries() as usize).map_err(|source| Error::Ring { cpu, source })?;
+    Ok((cpu, ring))
+}
+
+fn load(options: &Options, possible: &[u16], ring: Option<&Map>, boot_ns: u64) -> Result<(Object, Vec<Refused>), Error> {
+    let cpus = u32::from(possible.last().copied().unwrap_or(0)) + 1;
+    let mut loader = Loader::new("sensor", OBJECT)
+        .global("boot_ns", &boot_ns.to_ne_bytes())
+        .global("snaplen", &u32::from(options.snaplen).to_ne_bytes())
+        .global("drop_failed", &[u8::from(options.drop_failed)])
+        .max_entries("scratches", cpus * AREAS)
+        .max_entries("rings", cpus);
+    if let Some(ring) = ring {
+        loader = loader.inner("rings", ring);
+    }
+    Ok(loader.load_what_loads()?)
+}
+
+fn of_refused(refused: &Refused) -> Blind {
+    let events = Hook::named(&refused.program).map_or("events of this program", |h| h.events);
+    Blind { program: refused.program.clone(), events, cause: refused.to_string() }
+}
+
+/// The table that the programs look at: one byte per x86-64 number, and those of 32-bit calls without one.
+fn bytes_per_call(wanted: &BTreeSet<Sc>) -> [u8; CALLS] {
+    let mut bytes = [0; CALLS];
+    let only32 = ONLY_32.iter().filter_map(|(name, nr)| Sc::by_name(name).map(|sc| (sc, *nr)));
+    let numbers = event::tables::syscalls().iter().map(|c| (c.sc, c.nr)).chain(only32);
+    for (_, nr) in numbers.filter(|(sc, _)| wanted.contains(sc)) {
+        if let Some(byte) = bytes.get_mut(usize::from(nr)) {
+            *byte = 1;
+        }
+    }
+    bytes
+}
+
+/// The objects of the sensor as they are compiled in, for looking at what the verifier makes of them.
+pub fn objects() -> Vec<Loader<'static>> {
+    vec![Loader::new("sensor", OBJECT).max_entries("scratches", AREAS)]
+}
+
+static OBJECT: &[u8] = include!(concat!(env!("OUT_DIR"), "/sensor.bpf.rs"));
+
+/// As in bpf/sensor.h: hooks that may interrupt one another.
+const AREAS: u32 = 3;
+/// As in bpf/recipes.h.
+const CALLS: usize = 512;
+/// tables/only32.csv.
+const ONLY_32: &[(&str, u16)] = include!(concat!(env!("OUT_DIR"), "/only32.rs"));
+/// Records per poll; bounds how long a caller waits for its turn.
+const BATCH: usize = 16384;
+/// Sleep while events come and the longest one while none do: with 8 MiB per ring a drain every 10 ms loses nothing
+/// below 11 million 72-byte events a second and CPU.
+const SHORTEST: Duration = Duration::from_millis(1);
+const LONGEST: Duration = Duration::from_millis(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_that_the_kernel_refuses_is_refused_with_a_better_size() {
+        assert!(check_buffer(8 << 20).is_ok());
+        let error = check_buffer(5000).expect_err("no power of two");
+        assert_eq!(error.to_string(), "buffer of 5000 bytes: not a power of two of whole pages (try 8192)");
+    }
+
+    #[test]
+    fn selected_calls_have_their_byte() {
+        let bytes = bytes_per_call(&BTreeSet::from([Sc::OPENAT, Sc::MMAP2, Sc::SCHED_SWITCH]));
+        assert_eq!((bytes[257], bytes[500], bytes[0]), (1, 1, 0));
+        assert_eq!(bytes.iter().filter(|b| **b != 0).count(), 2);
+    }
+}

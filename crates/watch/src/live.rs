@@ -1,0 +1,325 @@
+//! Judging what happens on this machine now: the sensor's events come in, alerts go out, until somebody asks to stop.
+//! One thread drains the rings and judges; outputs, reloading, metrics and the web server have their own. Between ring
+//! and verdict nothing is copied, and nothing in here may wait for anybody but the kernel.
+
+use crate::blindness::{self, Needs};
+use crate::config::Config;
+use crate::drops::{DropMonitor, Report as Loss, Totals};
+use crate::internal::Internal;
+use crate::judge::{Judge, Verdict};
+use crate::log::Log;
+use crate::metrics::{Collector, Facts};
+use crate::options::Options;
+use crate::outputs::{Outputs, Setup};
+use crate::pidfile::Pidfile;
+use crate::prepare::Prepared;
+use crate::recording::{Recorder, Triggered};
+use crate::reload::{Fresh, News, Reloader, Watched};
+use crate::replay::{Report, RunError, drop_note, engine_options};
+use crate::signals::Signals;
+use crate::{now_ns, processes, sd, syscalls};
+use engine::Engine;
+use event::Event;
+use rules::Priority;
+use sensor::Sensor;
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+/// Watches until a signal, the time limit or the end of all outputs.
+///
+/// # Errors
+/// No output works, a file cannot be written, or the kernel does not let us see anything.
+pub fn run(prepared: Prepared, options: &Options, (log, signals): (&Log, &Signals)) -> Result<Report, RunError> {
+    let colour = prepared.config.files.is_empty() && std::io::stdout().is_terminal();
+    let setup = Setup { ident: "falco", lossless: false, colour: colour && std::env::var_os("NO_COLOR").is_none() };
+    let outputs = Outputs::start(&prepared.config, setup, log)?;
+    let _pidfile = options.pidfile.as_deref().map(Pidfile::write).transpose().map_err(RunError::Pidfile)?;
+    let sensor = open(&prepared, log)?;
+    let mut live = Live::start(prepared, options, log, (&sensor, outputs))?;
+    sd::ready("watching");
+    let end = live.watch(sensor, signals);
+    sd::stopping();
+    let report = live.finish(options);
+    match end {
+        End::Stop => Ok(report),
+        End::DropManager => Err(RunError::Other("Drop manager internal error: events were lost and the configured action is exit".into())),
+    }
+}
+
+/// Why watching ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Stop,
+    DropManager,
+}
+
+struct Live<'a> {
+    judge: Judge,
+    log: &'a Log,
+    config: Config,
+    recorder: Option<Recorder>,
+    triggered: Option<Triggered>,
+    drops: DropMonitor,
+    reloader: Reloader,
+    metrics: Collector,
+    empty_polls: u32,
+    last_event_ts: u64,
+    started: Instant,
+    max_time: Option<Duration>,
+    stats: sensor::Stats,
+    next_check: Instant,
+}
+
+impl<'a> Live<'a> {
+    fn start(prepared: Prepared, options: &Options, log: &'a Log, (sensor, outputs): (&Sensor, Outputs)) -> Result<Self, RunError> {
+        let snapshot = processes::snapshot(sensor, prepared.config.sensor.disable_iterators, log);
+        let recorder = options.record.as_deref().map(|path| Recorder::create(path, &snapshot)).transpose();
+        let recorder = recorder.map_err(RunError::Record)?;
+        let triggered = Triggered::new(prepared.config.capture.clone(), &snapshot);
+        let mut engine_options = engine_options(&prepared);
+        engine_options.limits.own_pid = i64::from(std::process::id());
+        engine_options.hostname.get_or_insert_with(|| prepared.hostname.clone());
+        let mut engine = Engine::new(engine_options);
+        engine.seed(snapshot);
+        engine.set_proc_source(Box::new(processes::Lookup::default()));
+        let metrics = Collector::start(&prepared.config, Facts::of(&prepared), log)?;
+        Ok(Live {
+            recorder,
+            triggered,
+            drops: DropMonitor::new(prepared.config.drops.clone()),
+            reloader: Reloader::start(Watched::of(&prepared), options, log),
+            metrics,
+            empty_polls: 0,
+            last_event_ts: 0,
+            started: Instant::now(),
+            max_time: options.max_seconds.map(Duration::from_secs),
+            stats: sensor::Stats::default(),
+            next_check: Instant::now(),
+            judge: Judge::new(Verdict::new(&prepared), engine, outputs),
+            config: prepared.config,
+            log,
+        })
+    }
+
+    fn watch(&mut self, mut sensor: Sensor, signals: &Signals) -> End {
+        loop {
+            let taken = sensor.poll(|event| self.event(&event));
+            self.count_silence(taken);
+            if let Some(end) = self.look_around(&mut sensor, signals) {
+                return end;
+            }
+            sensor.rest(taken);
+        }
+    }
+
+    #[inline]
+    fn event(&mut self, event: &Event<'_>) {
+        self.last_event_ts = event.ts;
+        self.judge.event(event);
+        if let Some(recorder) = &mut self.recorder {
+            recorder.event(event, false, self.log);
+        }
+        if let Some(triggered) = &mut self.triggered {
+            let judge = &self.judge;
+            let full = triggered.event(event, judge.matched(), judge.rules(), &judge.engine, self.log);
+            if let Some(alert) = full {
+                self.judge.internal(&alert, event.ts);
+            }
+        }
+    }
+
+    /// Everything between two batches: signals, reload, and once in a while losses, metrics and time.
+    fn look_around(&mut self, sensor: &mut Sensor, signals: &Signals) -> Option<End> {
+        if let Some(signal) = signals.stop() {
+            self.log.info(&format!("{signal} received, exiting..."));
+            return Some(End::Stop);
+        }
+        if signals.take_reopen() {
+            self.log.info("SIGUSR1 received, reopening outputs...");
+            self.judge.desk.outputs.reopen();
+        }
+        if signals.take_reload() {
+            self.log.info("SIGHUP received, reloading...");
+            self.reloader.request();
+        }
+        if let Some(news) = self.reloader.news() {
+            self.take_news(news, sensor);
+        }
+        let now = Instant::now();
+        if now < self.next_check {
+            return None;
+        }
+        self.next_check = now + CHECK_EVERY;
+        self.check(sensor, now)
+    }
+
+    fn check(&mut self, sensor: &Sensor, now: Instant) -> Option<End> {
+        if self.judge.desk.noise.is_due(now_ns()) {
+            self.judge.tell_held_back(now_ns());
+        }
+        if self.judge.desk.outputs.all_closed() {
+            self.log.error("no output has a reader any more, stopping");
+            return Some(End::Stop);
+        }
+        if let Ok(stats) = sensor.stats() {
+            self.stats = stats;
+        }
+        if self.metrics.is_due() {
+            self.metrics.collect(&self.judge, &self.stats);
+        }
+        let is_over = self.max_time.is_some_and(|max| now.duration_since(self.started) >= max);
+        self.check_losses().or(is_over.then_some(End::Stop))
+    }
+
+    fn check_losses(&mut self) -> Option<End> {
+        let ts = now_ns();
+        if !self.drops.is_due(ts) {
+            return None;
+        }
+        let totals = Totals { events: self.stats.total(sensor::Counter::Events), drops: self.stats.drops() };
+        let loss = self.drops.check(ts, totals)?;
+        let alert = loss_alert(&loss, &self.stats);
+        if loss.log {
+            self.log.debug(&alert.text);
+        }
+        if loss.alert {
+            self.judge.internal(&alert, ts);
+        }
+        if loss.exit {
+            self.log.critical(&alert.text);
+            return Some(End::DropManager);
+        }
+        None
+    }
+
+    fn count_silence(&mut self, taken: usize) {
+        if taken > 0 {
+            self.empty_polls = 0;
+            return;
+        }
+        self.empty_polls += 1;
+        if self.empty_polls > self.config.max_consecutive_timeouts {
+            self.empty_polls = 0;
+            let count = self.config.max_consecutive_timeouts;
+            let alert = silence_alert(count, self.last_event_ts);
+            self.judge.internal(&alert, now_ns());
+        }
+    }
+
+    fn take_news(&mut self, news: News, sensor: &mut Sensor) {
+        match news {
+            News::Failed(text) => {
+                self.log.error(&format!("reload aborted, the old rules stay: {text}"));
+                self.judge.internal(&failed_reload(&text), now_ns());
+            }
+            News::Ready(fresh) => {
+                let begin = Instant::now();
+                sd::reloading();
+                self.swap(*fresh, sensor);
+                let micros = begin.elapsed().as_micros();
+                self.log.info(&format!("rules and configuration reloaded (swapped within {micros} microseconds, no event lost)"));
+                sd::ready("watching");
+            }
+        }
+    }
+
+    fn swap(&mut self, fresh: Fresh, sensor: &mut Sensor) {
+        match sensor.select(&fresh.selected) {
+            Ok(blind) => blindness::report(&blind, &fresh.needs, self.log),
+            Err(error) => self.log.error(&format!("system calls for the new rules: {error}")),
+        }
+        self.config = fresh.config;
+        self.drops = DropMonitor::new(self.config.drops.clone());
+        self.metrics.reloaded(fresh.facts);
+        let old = self.judge.swap(fresh.verdict, fresh.outputs);
+        self.reloader.retire(old);
+    }
+
+    fn finish(mut self, options: &Options) -> Report {
+        self.judge.tell_held_back(u64::MAX);
+        if let Some(recorder) = self.recorder.take() {
+            recorder.finish(self.log);
+        }
+        if let Some(triggered) = &mut self.triggered {
+            triggered.finish(self.log);
+        }
+        let mut report = Report { readers_gone: self.judge.desk.outputs.all_closed(), ..Report::default() };
+        if self.judge.engine.events() > 0 {
+            report.statistics = self.judge.desk.stats.summary(self.judge.rules());
+        }
+        report.notes.push(drop_note(&self.drops));
+        if options.verbose {
+            let (events, drops) = (self.stats.total(sensor::Counter::Events), self.stats.drops());
+            report.notes.push(format!("Driver Events:{events}\nDriver Drops:{drops}"));
+        }
+        self.judge.into_outputs().finish(FINISH_PATIENCE);
+        report
+    }
+}
+
+/// Selects system calls, opens the sensor and tells what it will not see.
+fn open(prepared: &Prepared, log: &Log) -> Result<Sensor, RunError> {
+    let config = &prepared.config;
+    let needs = Needs::of(prepared);
+    let selection = syscalls::select(prepared.program.needed_syscalls(), &config.syscalls);
+    warn_about(&selection, &needs, log);
+    let ring = config.sensor.ring_bytes;
+    log.info(&format!("The chosen syscall buffer dimension is: {ring} bytes ({} MBs)", ring >> 20));
+    log.info("Opening event source 'syscall'");
+    log.info("Opening 'syscall' source with modern BPF probe.");
+    log.info(&format!("One ring buffer every '{}' CPUs.", config.sensor.cpus_per_ring));
+    let options = sensor::Options {
+        selected: selection.selected,
+        buffer_bytes: u32::try_from(ring).unwrap_or(u32::MAX),
+        cpus_per_buffer: u16::try_from(config.sensor.cpus_per_ring).unwrap_or(u16::MAX),
+        drop_failed: config.sensor.drop_failed_exit,
+        snaplen: if config.snaplen == 0 { 80 } else { u16::try_from(config.snaplen).unwrap_or(u16::MAX) },
+        ..sensor::Options::default()
+    };
+    let (sensor, blind) = Sensor::open(options)?;
+    blindness::report(&blind, &needs, log);
+    Ok(sensor)
+}
+
+fn warn_about(selection: &syscalls::Selection, needs: &Needs, log: &Log) {
+    for (what, names) in [("positive", &selection.unknown_positive), ("negative", &selection.unknown_negative)] {
+        if !names.is_empty() {
+            log.warning(&format!("Invalid ({what}) syscall names: warning (base_syscalls override): {}", names.join(", ")));
+        }
+    }
+    if !selection.missing.is_empty() {
+        log.warning(&format!(
+            "Loaded rules match syscalls that are not activated (e.g. were removed via config settings such as no -A flag or \
+             negative base_syscalls elements) or unsupported with current configuration: warning (unsupported-evttype): {}",
+            syscalls::names(&selection.missing).join(", ")
+        ));
+        blindness::report_unselected(&selection.missing, needs, log);
+    }
+}
+
+fn loss_alert(loss: &Loss, stats: &sensor::Stats) -> Internal {
+    let rule = "Falco internal: syscall event drop";
+    let mut alert = Internal::new(rule, Priority::Debug, format!("{rule}. {} system calls dropped in last second.", loss.lost))
+        .field("ebpf_enabled", "1")
+        .field("n_drops", stats.drops().to_string());
+    for counter in sensor::Counter::ALL {
+        alert = alert.field(counter.name(), stats.total(counter).to_string());
+    }
+    alert
+}
+
+fn silence_alert(count: u32, last_event_ts: u64) -> Internal {
+    let rule = "Falco internal: timeouts notification";
+    let last = if last_event_ts == 0 { "none".to_owned() } else { last_event_ts.to_string() };
+    Internal::new(rule, Priority::Debug, format!("{rule}. {count} consecutive timeouts without event."))
+        .field("last_event_time", last)
+}
+
+fn failed_reload(text: &str) -> Internal {
+    Internal::new("Falco internal: hot restart failure", Priority::Critical, format!("Falco internal: hot restart failure: {text}"))
+}
+
+/// Between two looks at losses, metrics and the time limit.
+const CHECK_EVERY: Duration = Duration::from_millis(20);
+/// How long outputs may take to deliver what is left.
+const FINISH_PATIENCE: Duration = Duration::from_secs(3);
