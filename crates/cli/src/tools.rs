@@ -52,6 +52,11 @@ pub static TOOLS: &[Tool] = &[
         ..own("watch", crate::watch::command, crate::watch::run)
     },
     own("replay", crate::watch::replay_command, crate::watch::run_replay),
+    Tool {
+        usage_exit: 1,
+        known_as: KnownAs::Program("bpfcov"),
+        ..own("cover", crate::cover::command, crate::cover::run)
+    },
     Tool { hidden: true, ..own("completions", crate::completions::command, crate::completions::run) },
     Tool { hidden: true, ..own("man", crate::completions::man_command, crate::completions::run_man) },
 ];

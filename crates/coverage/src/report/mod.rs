@@ -2,6 +2,7 @@
 //! the modules below and are pure functions from a report to text.
 
 pub mod cobertura;
+pub mod diff;
 pub mod html;
 pub mod json;
 pub mod lcov;
