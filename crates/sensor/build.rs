@@ -10,9 +10,14 @@ use std::{env, fs};
 fn main() -> ExitCode {
     println!("cargo::rerun-if-changed=tables");
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
-    fs::write(out.join("kinds.h"), header()).expect("write kinds.h");
-    fs::write(out.join("only32.rs"), only32()).expect("write only32.rs");
-    for source in ["bpf/sensor.bpf.c", "bpf/iter.bpf.c"] {
+    let only32: Vec<(String, u16)> =
+        rows("tables/only32.csv").into_iter().map(|r| (r[0].clone(), r[1].parse().expect("a number"))).collect();
+    let named = |c: &event::tables::SyscallInfo| (c.sc.name().expect("every call has a name").to_owned(), c.nr);
+    let numbers: HashMap<String, u16> = event::tables::syscalls().iter().map(named).chain(only32.clone()).collect();
+    let ia32 = ia32(&numbers);
+    fs::write(out.join("kinds.h"), header(&numbers, &ia32)).expect("write kinds.h");
+    fs::write(out.join("tables.rs"), rust_tables(&only32, &ia32)).expect("write tables.rs");
+    for source in ["bpf/sensor.bpf.c", "bpf/iter.bpf.c", "bpf/empty.bpf.c"] {
         if !PathBuf::from(source).exists() {
             continue;
         }
@@ -24,50 +29,37 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn header() -> String {
+fn header(numbers: &HashMap<String, u16>, ia32: &[(u16, u16)]) -> String {
     let mut text = String::from("/* generated from the event tables */\nenum {\n");
     for event in event::tables::events() {
         let short = event.symbol.trim_start_matches("PPME_");
         writeln!(text, "\t{short} = {}, {short}_PARAMS = {},", event.kind.0, event.params.len()).unwrap();
     }
-    let mut numbers: HashMap<&str, u16> = HashMap::new();
     let mut codes = String::new();
-    for call in event::tables::syscalls() {
-        let name = call.sc.name().expect("every call has a name");
-        writeln!(text, "\tNR_{name} = {},", call.nr).unwrap();
-        write!(codes, "[{}] = {}, ", call.nr, call.sc.0).unwrap();
-        numbers.insert(name, call.nr);
-    }
-    for row in rows("tables/only32.csv") {
-        let [name, number] = &row[..] else { panic!("only32.csv has 2 columns") };
+    for (name, nr) in numbers {
         let sc = event::Sc::by_name(name).unwrap_or_else(|| panic!("no system call `{name}`"));
-        writeln!(text, "\tNR_{name} = {number},").unwrap();
-        write!(codes, "[{number}] = {}, ", sc.0).unwrap();
-        numbers.insert(name.clone().leak(), number.parse().expect("a number"));
+        writeln!(text, "\tNR_{name} = {nr},").unwrap();
+        write!(codes, "[{nr}] = {}, ", sc.0).unwrap();
     }
-    writeln!(text, "}};\n#define SC_CODES {codes}").unwrap();
-    writeln!(text, "#define IA32_MAP {}", ia32(&numbers)).unwrap();
+    let map: Vec<String> = ia32.iter().map(|(from, to)| format!("[{from}] = {}", to + 1)).collect();
+    writeln!(text, "}};\n#define SC_CODES {codes}\n#define IA32_MAP {}", map.join(", ")).unwrap();
     text
+}
+
+/// Pairs of 32-bit and 64-bit number, by name; calls of 32-bit time or ids map to the one that took their place.
+fn ia32(numbers: &HashMap<String, u16>) -> Vec<(u16, u16)> {
+    let aliases: HashMap<String, String> =
+        rows("tables/ia32_aliases.csv").into_iter().map(|r| (r[0].clone(), r[1].clone())).collect();
+    let pair = |row: Vec<String>| {
+        let name = aliases.get(&row[1]).unwrap_or(&row[1]);
+        Some((row[0].parse().expect("a number"), *numbers.get(name)?))
+    };
+    rows("tables/ia32.csv").into_iter().filter_map(pair).collect()
 }
 
 /// The same numbers for the Rust side.
-fn only32() -> String {
-    let entry = |row: Vec<String>| format!("({:?}, {})", row[0], row[1]);
-    format!("&[{}]", rows("tables/only32.csv").into_iter().map(entry).collect::<Vec<_>>().join(", "))
-}
-
-/// 32-bit number to 64-bit number, by name; calls of 32-bit time or ids map to the one that took their place.
-fn ia32(numbers: &HashMap<&str, u16>) -> String {
-    let aliases: HashMap<String, String> =
-        rows("tables/ia32_aliases.csv").into_iter().map(|r| (r[0].clone(), r[1].clone())).collect();
-    let mut text = String::new();
-    for row in rows("tables/ia32.csv") {
-        let name = aliases.get(&row[1]).unwrap_or(&row[1]);
-        if let Some(number) = numbers.get(name.as_str()) {
-            write!(text, "[{}] = {}, ", row[0], number + 1).unwrap();
-        }
-    }
-    text
+fn rust_tables(only32: &[(String, u16)], ia32: &[(u16, u16)]) -> String {
+    format!("const ONLY_32: &[(&str, u16)] = &{only32:?};\nconst IA32: &[(u16, u16)] = &{ia32:?};\n")
 }
 
 fn rows(path: &str) -> Vec<Vec<String>> {

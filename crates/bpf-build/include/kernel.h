@@ -34,7 +34,17 @@ typedef struct {
 	__u64 val;
 } kernel_cap_t;
 
+struct uid_gid_extent {
+	__u32 first, lower_first, count;
+};
+
+struct uid_gid_map {
+	__u32 nr_extents;
+	struct uid_gid_extent extent[5];
+};
+
 struct user_namespace {
+	struct uid_gid_map uid_map, gid_map;
 	struct user_namespace *parent;
 	kuid_t owner;
 	int level;
@@ -45,6 +55,10 @@ struct cred {
 	kgid_t gid, sgid, egid, fsgid;
 	kernel_cap_t cap_inheritable, cap_permitted, cap_effective;
 	struct user_namespace *user_ns;
+};
+
+struct list_head {
+	struct list_head *next, *prev;
 };
 
 struct task_struct;
@@ -196,14 +210,11 @@ struct rlimit {
 	unsigned long rlim_cur, rlim_max;
 };
 
-struct list_head {
-	struct list_head *next, *prev;
-};
-
 struct signal_struct {
 	struct list_head thread_head;
 	int nr_threads;
 	unsigned int is_child_subreaper : 1;
+	unsigned int has_child_subreaper : 1;
 	struct pid *pids[4];
 	struct tty_struct *tty;
 	struct rlimit rlim[16];
@@ -242,6 +253,7 @@ struct task_struct {
 	int exit_code;
 	int pid, tgid;
 	struct task_struct *real_parent;
+	struct list_head children;
 	struct task_struct *group_leader;
 	struct list_head thread_node;
 	struct pid *thread_pid;
@@ -313,11 +325,6 @@ struct unix_sock {
 
 struct kernel_siginfo {
 	int si_signo, si_errno, si_code;
-};
-
-struct trace_event_raw_sys_enter {
-	long id;
-	unsigned long args[6];
 };
 
 struct seq_file;

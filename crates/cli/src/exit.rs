@@ -85,9 +85,10 @@ fn operation(error: &Error, exit: Exit, help: &[String]) -> Exit {
     if is_broken_pipe(error) {
         return Exit::BROKEN_PIPE;
     }
-    let mut err = anstream::stderr().lock();
     // Standard error is the last place to complain to: when it is gone, the status alone has to say it.
-    let _ = writeln!(err, "\u{1b}[1;31merror\u{1b}[0m: {error:#}");
+    let mut err = anstream::stderr().lock();
+    let text = watch::without_numbers(&format!("{error:#}"));
+    let _ = writeln!(err, "\u{1b}[1;31merror\u{1b}[0m: {text}");
     for line in help {
         let _ = writeln!(err, "\u{1b}[1;36mhelp\u{1b}[0m: {line}");
     }

@@ -8,6 +8,7 @@ mod completions;
 mod cover;
 mod dispatch;
 mod exit;
+mod rules;
 mod tools;
 mod watch;
 

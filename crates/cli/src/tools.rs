@@ -51,6 +51,7 @@ pub static TOOLS: &[Tool] = &[
         usage_exit: 1,
         ..own("watch", crate::watch::command, crate::watch::run)
     },
+    own("rules", crate::rules::command, crate::rules::run),
     own("replay", crate::watch::replay_command, crate::watch::run_replay),
     Tool {
         usage_exit: 1,

@@ -1,11 +1,14 @@
-//! What decoding and state cost per event: replays a capture several times and prints nanoseconds per event and the
-//! memory the tables need. In: the path of a capture. `cargo run --release -p engine --example replay_cost -- FILE`
+//! What decoding, state and rules cost per event: replays a capture several times and prints nanoseconds per event and
+//! the memory the tables need. In: the paths of a capture and, for the third figure, of a rules file:
+//! `cargo run --release -p engine --example replay_cost -- CAPTURE [RULES]`
 
 #![allow(clippy::print_stdout)]
 
 use capture::{Item, Reader};
-use engine::{Engine, Options};
+use engine::{Engine, Judge, Options};
 use event::{Event, wire};
+use rules::{Loader, Matching, Setup};
+use std::sync::Arc;
 use std::time::Instant;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -25,19 +28,38 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     drop(reader);
     let before = resident_kb();
     let mut engine = Engine::new(Options::default());
-    for round in 0..6 {
-        if round > 0 {
+    let mut judge = match std::env::args().nth(2) {
+        Some(rules) => Some(judge_of(&rules)?),
+        None => None,
+    };
+    for _ in 0..ROUNDS {
+        measure("decode", events, || decode_only(&bytes));
+        engine.seed(snapshot.clone());
+        measure("decode and state", events, || replay(&mut engine, &bytes));
+        if let Some(judge) = &mut judge {
             engine.seed(snapshot.clone());
+            measure("decode, state and rules", events, || replay_judged(&mut engine, judge, &bytes));
         }
-        let start = Instant::now();
-        let sum = if round == 0 { decode_only(&bytes) } else { replay(&mut engine, &bytes) };
-        let nanos = start.elapsed().as_nanos() as f64 / f64::from(events);
-        let what = if round == 0 { "decode" } else { "decode and state" };
-        println!("{what}: {nanos:.0} ns per event ({events} events, check {sum})");
     }
     println!("tables: {} kB for {} threads", resident_kb().saturating_sub(before), engine.state().thread_count());
     engine.metrics().filter(|(_, value)| *value > 0).for_each(|(name, value)| println!("{name} {value}"));
     Ok(())
+}
+
+const ROUNDS: usize = 5;
+
+fn judge_of(path: &str) -> Result<Judge, Box<dyn std::error::Error>> {
+    let mut loader = Loader::new(Setup::builtin());
+    let result = loader.load(path, &std::fs::read_to_string(path)?);
+    println!("rules loaded: {}", result.successful());
+    Ok(Judge::new(Arc::new(loader.rule_set().program(Matching::First))))
+}
+
+fn measure(what: &str, events: u32, run: impl FnOnce() -> u64) {
+    let start = Instant::now();
+    let sum = run();
+    let nanos = start.elapsed().as_nanos() as f64 / f64::from(events);
+    println!("{what}: {nanos:.0} ns per event ({events} events, check {sum})");
 }
 
 fn decode_only(mut bytes: &[u8]) -> u64 {
@@ -57,6 +79,15 @@ fn replay(engine: &mut Engine, mut bytes: &[u8]) -> u64 {
         bytes = &bytes[event.raw().len()..];
     }
     sum
+}
+
+fn replay_judged(engine: &mut Engine, judge: &mut Judge, mut bytes: &[u8]) -> u64 {
+    let mut matches = 0;
+    while let Ok(event) = Event::decode(bytes, 0) {
+        matches += judge.judge(&engine.push(&event, "syscall")).len() as u64;
+        bytes = &bytes[event.raw().len()..];
+    }
+    matches
 }
 
 fn resident_kb() -> u64 {

@@ -268,7 +268,7 @@ fn keep_enter(thread: &mut Thread, event: &Event<'_>) -> Option<Counter> {
             | Kind::SYSCALL_EXECVE_19_E
             | Kind::SYSCALL_EXECVEAT_E
     );
-    thread.enter.clear();
+    forget_enter(thread);
     thread.enter_used = false;
     if !wanted || event.param(0).is_none_or(<[u8]>::is_empty) {
         return None;
@@ -283,6 +283,16 @@ fn keep_enter(thread: &mut Thread, event: &Event<'_>) -> Option<Counter> {
 /// Longest enter event that is kept.
 const MAX_ENTER_BYTES: usize = 4096;
 
+/// Keeps the buffer for the next enter event unless it is unusually large.
+fn forget_enter(thread: &mut Thread) {
+    if thread.enter.capacity() > KEPT_ENTER_BYTES {
+        thread.enter = Vec::new();
+    }
+    thread.enter.clear();
+}
+
+const KEPT_ENTER_BYTES: usize = 512;
+
 /// Whether the stored enter event belongs to this exit; anything else invalidates it.
 fn match_enter(thread: &mut Thread, event: &Event<'_>, step: &mut Step<'_>) -> Option<Counter> {
     let stored = Kind(u16::from_le_bytes(*thread.enter.get(20..)?.first_chunk()?));
@@ -295,6 +305,6 @@ fn match_enter(thread: &mut Thread, event: &Event<'_>, step: &mut Step<'_>) -> O
     if step.enter {
         return Some(Counter::RetrievedEvents);
     }
-    thread.enter.clear();
+    forget_enter(thread);
     Some(Counter::RetrieveEventDrops)
 }

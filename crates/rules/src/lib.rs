@@ -14,6 +14,7 @@
 
 mod bits;
 mod check;
+mod explain;
 mod lang;
 pub mod load;
 pub mod output;
@@ -21,6 +22,7 @@ pub mod program;
 mod ruleset;
 mod version;
 
+pub use explain::{Coverage, Part, PartCount, Trace};
 pub use load::{AppendOutput, LoadResult, Loader, Provider, Setup};
 pub use output::{AlertStyle, AlertWriter, OutputFormat};
 pub use program::{Matching, Program, SourceIndex};

@@ -5,7 +5,7 @@ use crate::check::Typed;
 use crate::lang::events::Events;
 use crate::output::OutputFormat;
 use crate::program::{Matching, Program};
-use event::Catalogue;
+use event::{Catalogue, Kind, Sc};
 use std::fmt;
 use std::sync::Arc;
 
@@ -98,6 +98,21 @@ pub struct Rule {
     pub capture_duration_ms: u32,
     pub(crate) typed: Arc<Typed>,
     pub(crate) events: Events,
+}
+
+impl Rule {
+    /// Whether the rule is tried on events of `kind`: what its checks of the event type leave.
+    pub fn runs_on(&self, kind: Kind) -> bool {
+        if self.source == "syscall" {
+            return kind == Kind::ASYNCEVENT_E || self.events.kinds.contains(kind.0);
+        }
+        matches!(kind, Kind::PLUGINEVENT_E | Kind::ASYNCEVENT_E)
+    }
+
+    /// The system calls the rule needs to see.
+    pub fn needed_syscalls(&self) -> impl Iterator<Item = Sc> {
+        self.events.syscalls.iter().map(Sc)
+    }
 }
 
 /// All rules of one load, in load order, with their enabled state.

@@ -39,8 +39,9 @@ struct recipe {
 	struct step step[STEPS];
 };
 
-/* Values that steps name: arguments 0 to 5, the result, and what earlier steps left in var[]. */
-enum { RESULT = 6, VAR = 8 };
+/* Values that steps name: arguments 0 to 5, the result (of one message where a call carries several, and then the
+ * result of the whole call), and what earlier steps left in var[]. */
+enum { RESULT = 6, CALL = 7, VAR = 8 };
 
 #define RET { OP_U64, RESULT }
 #define RETU32 { OP_U32, RESULT }
@@ -194,8 +195,9 @@ const struct recipe recipes[CALLS] = {
 	    OP(TUPLE, 0, OUTBOUND)),
 	NET(NR_recvmsg, SOCKET_RECVMSG_X, OP(MSGHDR, 1), OP(IOVEC, VAR + 6, VAR + 7), RET, U32(VAR), OP(GATHER, 1),
 	    OP(TUPLE, 0, INBOUND), OP(CONTROL), FD(0)),
-	ROW(NR_sendmmsg, SOCKET_SENDMMSG_X, FILL_MMSG, 0, RET, FD(0), U32(VAR), OP(GATHER), OP(TUPLE, 0, OUTBOUND)),
-	ROW(NR_recvmmsg, SOCKET_RECVMMSG_X, FILL_MMSG, 0, RET, FD(0), U32(VAR), OP(GATHER), OP(TUPLE, 0, INBOUND), OP(CONTROL)),
+	ROW(NR_sendmmsg, SOCKET_SENDMMSG_X, FILL_MMSG, 0, U64(CALL), FD(0), U32(RESULT), OP(GATHER), OP(TUPLE, 0, OUTBOUND)),
+	ROW(NR_recvmmsg, SOCKET_RECVMMSG_X, FILL_MMSG, 0, U64(CALL), FD(0), U32(RESULT), OP(GATHER, 1), OP(TUPLE, 0, INBOUND),
+	    OP(CONTROL)),
 	NET(NR_setsockopt, SOCKET_SETSOCKOPT_X, RET, FD(0), CONV8(1, C_SOCKLEVEL), OP(SOCKOPT, 0)),
 	NET(NR_getsockopt, SOCKET_GETSOCKOPT_X, RET, FD(0), CONV8(1, C_SOCKLEVEL), OP(SOCKOPT, 1)),
 	/* memory */

@@ -85,14 +85,24 @@ int sys_exit(__u64 *ctx)
 {
 	struct pt_regs *regs = (struct pt_regs *)ctx[0];
 	__u32 nr = regs->orig_ax, original = nr;
-	bool compat = is_compat();
 	struct scratch *s;
+	bool compat;
+	__u8 wanted;
 
-	if (nr >= CALLS) /* -1 as well: not a call at all */
+	/* -1, no call at all, is out of range as well */
+	hidden_value(nr); /* one copy of the number, the one that was compared */
+	if (nr >= CALLS)
+		return 0;
+	wanted = selected[nr];
+	if (!wanted)
+		return 0;
+	compat = is_compat();
+	if (!(wanted & (compat ? WANTED_32 : WANTED)))
 		return 0;
 	if (compat)
 		nr = compat_call(regs, nr);
-	if (nr >= CALLS || !selected[nr])
+	/* socketcall is one number for calls that are not all wanted */
+	if (nr >= CALLS || !(selected[nr] & WANTED))
 		return 0;
 	if (drop_failed && (__s64)ctx[1] < 0)
 		return 0;
@@ -144,5 +154,41 @@ int fill_misc(__u64 *ctx)
 {
 	FILLER(FILL_MISC)
 }
+
+enum { MESSAGES = 16, MSGHDR = 64, MSGHDR_COMPAT = 32, MSG_LEN = 56, MSG_LEN_COMPAT = 28 };
+
+/* One event per message: sum of what was transferred in `ret`, the result of the call in args[CALL]. */
+SEC("tp_btf/sys_exit")
+int fill_mmsg(__u64 *ctx)
+{
+	__u32 number = area(AREA_EXIT), i, n;
+	struct scratch *s = scratch(number);
+	const struct recipe *recipe;
+
+	if (!s)
+		return 0;
+	recipe = &recipes[s->nr & (CALLS - 1)];
+	n = s->ret > MESSAGES ? MESSAGES : s->ret < 1 ? 1 : s->ret;
+	s->args[CALL] = s->ret;
+	for (i = 0; i < MESSAGES; i++) {
+		__u64 at = s->args[1] + i * (s->compat ? MSGHDR_COMPAT : MSGHDR);
+		__u32 len = 0;
+
+		if (i >= n)
+			break;
+		if ((__s64)s->args[CALL] > 0)
+			user_read(len, at + (s->compat ? MSG_LEN_COMPAT : MSG_LEN));
+		s->ret = (__s64)s->args[CALL] < 0 ? s->args[CALL] : len;
+		read_msghdr(number, at);
+		read_iovecs(number, s->var[6], s->var[7]);
+		follow(s, number, recipe, FILL_MMSG);
+		emit(s, recipe->drop);
+	}
+	return 0;
+}
+
+#include "process.bpf.c"
+#include "rare.bpf.c"
+#include "enter.bpf.c"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

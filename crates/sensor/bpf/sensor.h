@@ -17,7 +17,9 @@ const volatile __u32 snaplen = 80; /* bytes of I/O data kept */
 const volatile bool drop_failed; /* no exit events for failed calls */
 const volatile bool raw;	  /* loaded as raw tracepoints: registers are not typed */
 
-/* One byte per system call number, changed live: not 0 = wanted. */
+/* One byte per system call number, changed live: wanted when called by a 64-bit task under this number, by a 32-bit
+ * task under this number (as that interface numbers its calls). Most calls end here, before anything else is looked at. */
+enum { WANTED = 1, WANTED_32 = 2 };
 __u8 selected[512] SEC(".data.selected");
 
 enum { EVENT_BYTES = 65536, WORK_BYTES = 8192, STRING_BYTES = 4096 };

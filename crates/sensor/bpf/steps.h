@@ -195,7 +195,8 @@ static __always_inline void follow(struct scratch *s, __u32 area, const struct r
 	__u32 i;
 
 	begin(s, r->kind, r->params);
-	s->var[2] = 0;
+	if (family != FILL_MMSG)
+		s->var[2] = 0;
 	for (i = 0; i < STEPS; i++) {
 		__u8 op = r->step[i].op, a = r->step[i].a, b = r->step[i].b;
 

@@ -28,18 +28,43 @@ pub struct Hook {
 pub enum Place {
     /// Attached by its section.
     Attach,
+    /// Attached by its section, if copies at entry are wanted at all.
+    Enter,
     /// Slot of the tail-call table (bpf/recipes.h).
     Filler(u32),
 }
 
 /// Every program. `sys_exit` comes first: without it the fillers have no caller.
 pub const HOOKS: &[Hook] = &[
-    Hook { program: "sys_exit", place: Place::Attach, events: "every system call", wanted: any_call },
-    Hook { program: "fill_plain", place: Place::Filler(0), events: "most system calls", wanted: any_call },
-    Hook { program: "fill_net", place: Place::Filler(1), events: "connections, socket input and output", wanted: any_call },
-    Hook { program: "fill_io", place: Place::Filler(2), events: "readv, writev and their relatives", wanted: any_call },
-    Hook { program: "fill_misc", place: Place::Filler(3), events: "poll, ptrace, prctl, limits, quotas, keys, file handles", wanted: any_call },
+    call("sys_exit", Place::Attach, "every system call"),
+    call("fill_plain", Place::Filler(0), "most system calls"),
+    call("fill_net", Place::Filler(1), "connections, socket input and output"),
+    call("fill_io", Place::Filler(2), "readv, writev and their relatives"),
+    call("fill_misc", Place::Filler(3), "poll, ptrace, prctl, limits, quotas, keys, file handles"),
+    call("fill_mmsg", Place::Filler(4), "sendmmsg, recvmmsg"),
+    call("fill_clone", Place::Filler(5), "clone, fork, vfork"),
+    call("fill_exec", Place::Filler(6), "failed execve and execveat"),
+    hook("on_exec", "execve and execveat", |s| s.contains(&Sc::EXECVE) || s.contains(&Sc::EXECVEAT)),
+    hook("on_exit", "procexit", |s| s.contains(&Sc::SCHED_PROCESS_EXIT)),
+    hook("on_switch", "switch", |s| s.contains(&Sc::SCHED_SWITCH)),
+    hook("on_signal", "signaldeliver", |s| s.contains(&Sc::SIGNAL_DELIVER)),
+    hook("on_fault_user", "page_fault of user code", |s| s.contains(&Sc::PAGE_FAULT_USER)),
+    hook("on_fault_kernel", "page_fault of the kernel", |s| s.contains(&Sc::PAGE_FAULT_KERNEL)),
+    Hook {
+        program: "sys_enter",
+        place: Place::Enter,
+        events: "paths and addresses at entry",
+        wanted: |s| [Sc::OPEN, Sc::CREAT, Sc::OPENAT, Sc::OPENAT2, Sc::CONNECT].iter().any(|c| s.contains(c)),
+    },
 ];
+
+const fn call(program: &'static str, place: Place, events: &'static str) -> Hook {
+    Hook { program, place, events, wanted: any_call }
+}
+
+const fn hook(program: &'static str, events: &'static str, wanted: fn(&BTreeSet<Sc>) -> bool) -> Hook {
+    Hook { program, place: Place::Attach, events, wanted }
+}
 
 impl Hook {
     pub fn named(program: &str) -> Option<&'static Hook> {

@@ -16,7 +16,7 @@ pub struct Options {
     /// System calls and pseudo codes (`Sc::SCHED_PROCESS_EXIT`, ...) whose events are wanted.
     pub selected: BTreeSet<Sc>,
     /// Also copy paths and addresses of open, creat, openat, openat2 and connect at entry, before another thread can
-    /// change them; costs a tracepoint per such call.
+    /// change them; costs some 50 ns on every call of the machine.
     pub enter_copies: bool,
     /// Bytes of one ring: a power of two and whole pages.
     pub buffer_bytes: u32,
@@ -96,7 +96,7 @@ impl Sensor {
     pub fn select(&mut self, wanted: &BTreeSet<Sc>) -> Result<Vec<Blind>, Error> {
         self.selected.update(&0u32.to_ne_bytes(), &bytes_per_call(wanted))?;
         let mut blind = Vec::new();
-        for hook in HOOKS.iter().filter(|h| h.place == Place::Attach) {
+        for hook in HOOKS.iter().filter(|h| !matches!(h.place, Place::Filler(_))) {
             let attached = self.links.iter().any(|(p, _)| *p == hook.program);
             match (hook.wanted)(wanted) {
                 true if !attached => blind.extend(self.attach(hook)),
@@ -218,6 +218,9 @@ fn load(options: &Options, possible: &[u16], ring: Option<&Map>, boot_ns: u64) -
     if let Some(ring) = ring {
         loader = loader.inner("rings", ring);
     }
+    for hook in HOOKS.iter().filter(|h| h.place == Place::Enter) {
+        loader = loader.autoload(hook.program, options.enter_copies);
+    }
     Ok(loader.load_what_loads()?)
 }
 
@@ -226,17 +229,30 @@ fn of_refused(refused: &Refused) -> Blind {
     Blind { program: refused.program.clone(), events, cause: refused.to_string() }
 }
 
-/// The table that the programs look at: one byte per x86-64 number, and those of 32-bit calls without one.
+/// The table that the programs look at: one byte per system call number (bpf/sensor.h).
 fn bytes_per_call(wanted: &BTreeSet<Sc>) -> [u8; CALLS] {
     let mut bytes = [0; CALLS];
     let only32 = ONLY_32.iter().filter_map(|(name, nr)| Sc::by_name(name).map(|sc| (sc, *nr)));
     let numbers = event::tables::syscalls().iter().map(|c| (c.sc, c.nr)).chain(only32);
     for (_, nr) in numbers.filter(|(sc, _)| wanted.contains(sc)) {
-        if let Some(byte) = bytes.get_mut(usize::from(nr)) {
-            *byte = 1;
-        }
+        mark(&mut bytes, nr.into(), WANTED);
     }
+    for (nr_32, _) in IA32.iter().filter(|(_, nr)| bytes[usize::from(*nr)] & WANTED != 0).collect::<Vec<_>>() {
+        mark(&mut bytes, (*nr_32).into(), WANTED_32);
+    }
+    // a 64-bit task that becomes a 32-bit one by exec ends the call as such, under the 64-bit number
+    for sc in [Sc::EXECVE, Sc::EXECVEAT].iter().filter(|sc| wanted.contains(sc)) {
+        let nr = event::tables::syscalls().iter().find(|c| c.sc == *sc).map_or(0, |c| c.nr);
+        mark(&mut bytes, nr.into(), WANTED_32);
+    }
+    mark(&mut bytes, SOCKETCALL_32, WANTED_32);
     bytes
+}
+
+fn mark(bytes: &mut [u8; CALLS], nr: usize, bit: u8) {
+    if let Some(byte) = bytes.get_mut(nr) {
+        *byte |= bit;
+    }
 }
 
 /// The objects of the sensor as they are compiled in, for looking at what the verifier makes of them.
@@ -250,8 +266,13 @@ static OBJECT: &[u8] = include!(concat!(env!("OUT_DIR"), "/sensor.bpf.rs"));
 const AREAS: u32 = 3;
 /// As in bpf/recipes.h.
 const CALLS: usize = 512;
-/// tables/only32.csv.
-const ONLY_32: &[(&str, u16)] = include!(concat!(env!("OUT_DIR"), "/only32.rs"));
+// ONLY_32 (names and numbers of tables/only32.csv) and IA32 (32-bit number, its number here)
+include!(concat!(env!("OUT_DIR"), "/tables.rs"));
+/// As in bpf/sensor.h.
+const WANTED: u8 = 1;
+const WANTED_32: u8 = 2;
+/// socketcall(2), which stands for every socket call of 32-bit tasks.
+const SOCKETCALL_32: usize = 102;
 /// Records per poll; bounds how long a caller waits for its turn.
 const BATCH: usize = 16384;
 /// Sleep while events come and the longest one while none do: with 8 MiB per ring a drain every 10 ms loses nothing
@@ -273,7 +294,8 @@ mod tests {
     #[test]
     fn selected_calls_have_their_byte() {
         let bytes = bytes_per_call(&BTreeSet::from([Sc::OPENAT, Sc::MMAP2, Sc::SCHED_SWITCH]));
-        assert_eq!((bytes[257], bytes[500], bytes[0]), (1, 1, 0));
-        assert_eq!(bytes.iter().filter(|b| **b != 0).count(), 2);
+        assert_eq!((bytes[257], bytes[500], bytes[0]), (WANTED, WANTED, 0));
+        assert_eq!((bytes[295], bytes[192], bytes[102]), (WANTED_32, WANTED_32, WANTED_32), "openat, mmap2, socketcall");
+        assert_eq!(bytes.iter().filter(|b| **b != 0).count(), 5);
     }
 }

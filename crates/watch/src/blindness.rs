@@ -17,7 +17,8 @@ impl Needs {
     pub fn of(prepared: &Prepared) -> Needs {
         let description = prepared.loader.describe();
         let rules = description["rules"].as_array().cloned().unwrap_or_default();
-        let is_enabled = |name: &str| prepared.rules.by_name(name).is_some_and(|rule| prepared.rules.is_enabled(rule.id));
+        let is_enabled =
+            |name: &str| prepared.rules.by_name(name).is_some_and(|rule| prepared.rules.is_enabled(rule.id));
         let needs = rules.iter().filter_map(|rule| {
             let name = rule["info"]["name"].as_str().filter(|name| is_enabled(name))?.to_owned();
             let events = rule["details"]["events"].as_array()?;
@@ -43,7 +44,10 @@ impl Needs {
 /// Logs what `blind` means for the rules.
 pub fn report(blind: &[Blind], needs: &Needs, log: &Log) {
     for program in blind {
-        log.warning(&format!("not seen on this kernel: {} (program `{}`): {}", program.events, program.program, program.cause));
+        log.warning(&format!(
+            "not seen on this kernel: {} (program `{}`): {}",
+            program.events, program.program, program.cause
+        ));
         tell(needs, &lost_with(&program.program), log);
     }
 }
@@ -68,7 +72,9 @@ fn tell(needs: &Needs, lost: &BTreeSet<&str>, log: &Log) {
 fn lost_with(program: &str) -> BTreeSet<&'static str> {
     let names = event::tables::events().iter().filter(|info| !info.is_enter).map(|info| (info.name, info.category));
     let carries = |name: &str, category: &str| match program {
-        "fill_net" => category == "net" || matches!(name, "sendto" | "sendmsg" | "sendmmsg" | "recvfrom" | "recvmsg" | "recvmmsg"),
+        "fill_net" => {
+            category == "net" || matches!(name, "sendto" | "sendmsg" | "sendmmsg" | "recvfrom" | "recvmsg" | "recvmmsg")
+        }
         "fill_io" => matches!(name, "readv" | "writev" | "preadv" | "pwritev"),
         "fill_misc" => MISC.contains(&name),
         _ => false,
@@ -76,9 +82,8 @@ fn lost_with(program: &str) -> BTreeSet<&'static str> {
     names.filter(|(name, category)| carries(name, category)).map(|(name, _)| name).collect()
 }
 
-const MISC: &[&str] = &[
-    "poll", "ppoll", "ptrace", "prctl", "getrlimit", "setrlimit", "prlimit", "quotactl", "bpf", "open_by_handle_at",
-];
+const MISC: &[&str] =
+    &["poll", "ppoll", "ptrace", "prctl", "getrlimit", "setrlimit", "prlimit", "quotactl", "bpf", "open_by_handle_at"];
 
 #[cfg(test)]
 mod tests {
@@ -87,7 +92,11 @@ mod tests {
     #[test]
     fn tells_blind_from_weakened() {
         let events = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect();
-        let needs = Needs(vec![("a".into(), events(&["connect"])), ("b".into(), events(&["connect", "open"])), ("c".into(), events(&["open"]))]);
+        let needs = Needs(vec![
+            ("a".into(), events(&["connect"])),
+            ("b".into(), events(&["connect", "open"])),
+            ("c".into(), events(&["open"])),
+        ]);
         assert_eq!(needs.affected(&BTreeSet::from(["connect"])), (vec!["a"], vec!["b"]));
     }
 }

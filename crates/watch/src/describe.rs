@@ -63,6 +63,8 @@ pub fn rules(prepared: &Prepared, only: Option<&str>) -> Option<String> {
 pub struct Validation {
     /// For standard output.
     pub text: String,
+    /// The warnings of files that load, which also went to the log.
+    pub warnings: String,
     /// The summary of the first file that does not load.
     pub failure: Option<String>,
 }
@@ -107,7 +109,9 @@ pub fn validate(
         false => results_text(&results, log),
     };
     let failed = results.iter().find(|result| !result.successful());
-    Ok(Validation { text, failure: failed.map(LoadResult::summary) })
+    let warned = results.iter().filter(|result| result.successful() && result.has_warnings());
+    let warnings = if config.style.json { String::new() } else { warned.map(LoadResult::verbose).collect() };
+    Ok(Validation { text, warnings, failure: failed.map(LoadResult::summary) })
 }
 
 fn results_json(results: &[LoadResult], describe: Describe<'_>, loader: &Loader) -> Value {

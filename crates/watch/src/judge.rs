@@ -10,7 +10,7 @@ use crate::prepare::{Prepared, alert_style, setup};
 use crate::reload::Retired;
 use crate::stats::Stats;
 use bumpalo::Bump;
-use engine::{Context, Engine};
+use engine::{Context, Engine, is_judged};
 use event::{Event, FieldId};
 use rules::output::OutputFormat;
 use rules::{AlertWriter, Priority, Program, Rule, RuleId, RuleSet, SourceIndex};
@@ -71,9 +71,8 @@ impl Judge {
     pub fn event<'e>(&mut self, event: &'e Event<'e>) -> &[RuleId] {
         self.matched.clear();
         self.engine.begin(event);
-        let Some(source) = self.verdict.syscall.filter(|source| self.verdict.program.wants(*source, event.kind)) else {
-            return &self.matched;
-        };
+        let wants = |source: &SourceIndex| is_judged(event.kind) && self.verdict.program.wants(*source, event.kind);
+        let Some(source) = self.verdict.syscall.filter(wants) else { return &self.matched };
         let context = self.engine.context(event, "syscall");
         self.verdict.program.evaluate(source, event.kind, &context, &self.arena, &mut self.matched);
         if !self.matched.is_empty() {

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod blindness;
+pub mod cases;
 pub mod config;
 pub mod describe;
 pub mod drops;
@@ -38,4 +39,20 @@ pub mod web;
 pub(crate) fn now_ns() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Whether this process runs as the superuser of the machine or of its container.
+pub fn is_privileged() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
+/// `text` without the ` (os error 2)` that the standard library adds to every cause: the words before it say the same.
+pub fn without_numbers(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(" (os error ") {
+        out.push_str(before);
+        rest = after.trim_start_matches(|c: char| c.is_ascii_digit()).strip_prefix(')').unwrap_or(after);
+    }
+    out + rest
 }

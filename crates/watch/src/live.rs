@@ -42,7 +42,9 @@ pub fn run(prepared: Prepared, options: &Options, (log, signals): (&Log, &Signal
     let report = live.finish(options);
     match end {
         End::Stop => Ok(report),
-        End::DropManager => Err(RunError::Other("Drop manager internal error: events were lost and the configured action is exit".into())),
+        End::DropManager => Err(RunError::Other(
+            "Drop manager internal error: events were lost and the configured action is exit".into(),
+        )),
     }
 }
 
@@ -71,7 +73,12 @@ struct Live<'a> {
 }
 
 impl<'a> Live<'a> {
-    fn start(prepared: Prepared, options: &Options, log: &'a Log, (sensor, outputs): (&Sensor, Outputs)) -> Result<Self, RunError> {
+    fn start(
+        prepared: Prepared,
+        options: &Options,
+        log: &'a Log,
+        (sensor, outputs): (&Sensor, Outputs),
+    ) -> Result<Self, RunError> {
         let snapshot = processes::snapshot(sensor, prepared.config.sensor.disable_iterators, log);
         let recorder = options.record.as_deref().map(|path| Recorder::create(path, &snapshot)).transpose();
         let recorder = recorder.map_err(RunError::Record)?;
@@ -217,7 +224,9 @@ impl<'a> Live<'a> {
                 sd::reloading();
                 self.swap(*fresh, sensor);
                 let micros = begin.elapsed().as_micros();
-                self.log.info(&format!("rules and configuration reloaded (swapped within {micros} microseconds, no event lost)"));
+                self.log.info(&format!(
+                    "rules and configuration reloaded (swapped within {micros} microseconds, no event lost)"
+                ));
                 sd::ready("watching");
             }
         }
@@ -284,7 +293,10 @@ fn open(prepared: &Prepared, log: &Log) -> Result<Sensor, RunError> {
 fn warn_about(selection: &syscalls::Selection, needs: &Needs, log: &Log) {
     for (what, names) in [("positive", &selection.unknown_positive), ("negative", &selection.unknown_negative)] {
         if !names.is_empty() {
-            log.warning(&format!("Invalid ({what}) syscall names: warning (base_syscalls override): {}", names.join(", ")));
+            log.warning(&format!(
+                "Invalid ({what}) syscall names: warning (base_syscalls override): {}",
+                names.join(", ")
+            ));
         }
     }
     if !selection.missing.is_empty() {
@@ -299,9 +311,10 @@ fn warn_about(selection: &syscalls::Selection, needs: &Needs, log: &Log) {
 
 fn loss_alert(loss: &Loss, stats: &sensor::Stats) -> Internal {
     let rule = "Falco internal: syscall event drop";
-    let mut alert = Internal::new(rule, Priority::Debug, format!("{rule}. {} system calls dropped in last second.", loss.lost))
-        .field("ebpf_enabled", "1")
-        .field("n_drops", stats.drops().to_string());
+    let mut alert =
+        Internal::new(rule, Priority::Debug, format!("{rule}. {} system calls dropped in last second.", loss.lost))
+            .field("ebpf_enabled", "1")
+            .field("n_drops", stats.drops().to_string());
     for counter in sensor::Counter::ALL {
         alert = alert.field(counter.name(), stats.total(counter).to_string());
     }
@@ -316,7 +329,11 @@ fn silence_alert(count: u32, last_event_ts: u64) -> Internal {
 }
 
 fn failed_reload(text: &str) -> Internal {
-    Internal::new("Falco internal: hot restart failure", Priority::Critical, format!("Falco internal: hot restart failure: {text}"))
+    Internal::new(
+        "Falco internal: hot restart failure",
+        Priority::Critical,
+        format!("Falco internal: hot restart failure: {text}"),
+    )
 }
 
 /// Between two looks at losses, metrics and the time limit.

@@ -9,6 +9,9 @@ use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+/// The level that shows errors and worse only.
+pub const ERROR: Priority = Priority::Error;
+
 /// Where messages go. Cheap to clone; shared by all threads.
 #[derive(Clone)]
 pub struct Log(Arc<Inner>);
@@ -58,6 +61,7 @@ impl Log {
         if priority > self.0.config.level {
             return;
         }
+        let text = &crate::without_numbers(text);
         if let Some(syslog) = &self.0.syslog
             && let Ok(mut syslog) = syslog.lock()
         {

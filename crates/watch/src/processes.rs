@@ -31,7 +31,8 @@ impl ProcSource for Lookup {
 fn machine() -> Machine {
     let number = |path: &str| fs::read_to_string(path).ok().and_then(|text| text.trim().parse::<u64>().ok());
     let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let total_kb = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:")?.split_whitespace().next()?.parse::<u64>().ok());
+    let total_kb =
+        meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:")?.split_whitespace().next()?.parse::<u64>().ok());
     let hostname = nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     Machine {
         num_cpus: std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX)),
@@ -48,7 +49,13 @@ fn users() -> Vec<User> {
     let user = |line: &str| {
         let parts: Vec<&str> = line.split(':').collect();
         let text = |at: usize| parts.get(at).map(|part| part.as_bytes().to_vec());
-        Some(User { uid: parts.get(2)?.parse().ok()?, gid: parts.get(3)?.parse().ok()?, name: text(0)?, homedir: text(5)?, shell: text(6)? })
+        Some(User {
+            uid: parts.get(2)?.parse().ok()?,
+            gid: parts.get(3)?.parse().ok()?,
+            name: text(0)?,
+            homedir: text(5)?,
+            shell: text(6)?,
+        })
     };
     text.lines().filter_map(user).collect()
 }

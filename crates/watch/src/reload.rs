@@ -63,7 +63,14 @@ impl Reloader {
     pub fn start(watched: Watched, options: &Options, log: &Log) -> Reloader {
         let shared = Arc::new(Shared::default());
         let ((news_in, news), (retired, retired_out)) = (unbounded(), unbounded());
-        let work = Work { shared: shared.clone(), news: news_in, retired: retired_out, watched, options: options.clone(), log: log.clone() };
+        let work = Work {
+            shared: shared.clone(),
+            news: news_in,
+            retired: retired_out,
+            watched,
+            options: options.clone(),
+            log: log.clone(),
+        };
         if let Err(error) = std::thread::Builder::new().name("reload".into()).spawn(move || work.run()) {
             log.error(&format!("reload thread: {error}: rules cannot be reloaded"));
         }

@@ -16,6 +16,8 @@ use watch::describe::{self, Describe};
 use watch::listing::FieldListing;
 use watch::log::Log;
 use watch::prepare::{self, PrepareError, Prepared};
+use watch::replay::RunError;
+use watch::signals::Signals;
 
 pub fn command() -> clap::Command {
     WatchArgs::command()
@@ -43,7 +45,26 @@ pub fn run(invocation: &Invocation) -> Outcome {
     if let Some(text) = with_rules(&args, &prepared)? {
         return print(&text);
     }
-    Ok(Exit::OK)
+    if options.dry_run {
+        return Ok(Exit::OK);
+    }
+    let signals = Signals::listen()?;
+    let report = watch::live::run(prepared, &options, (&log, &signals)).map_err(hint)?;
+    replay::tell(&report)
+}
+
+/// The error with the step that fixes it, where one is known.
+fn hint(error: RunError) -> Failure {
+    let is_pidfile = matches!(error, RunError::Pidfile(_));
+    let needs_root = matches!(error, RunError::Sensor(_)) && !watch::is_privileged();
+    let failure = Failure::new(error);
+    match (is_pidfile, needs_root) {
+        (true, _) => failure.exit(Exit(255)),
+        (_, true) => failure
+            .help("watching needs CAP_BPF, CAP_PERFMON, CAP_SYS_RESOURCE and CAP_SYS_PTRACE: try `sudo hawkbell watch`")
+            .help("`hawkbell replay CAPTURE` judges a recorded capture without any privilege"),
+        _ => failure.help("`hawkbell probe` tells what this kernel can do"),
+    }
 }
 
 /// Lists that need no configuration; `None` when none was asked for.

@@ -39,7 +39,7 @@ pub(crate) fn user_name<'a>(ctx: &'a Context<'a>, uid: u32) -> Option<&'a [u8]> 
 /// The name of group `gid` in the container of the event's thread; `None` = the id is unset.
 pub(crate) fn group_name<'a>(ctx: &'a Context<'a>, gid: u32) -> Option<&'a [u8]> {
     let known = || ctx.state.accounts.group(container_of(ctx), gid);
-    (gid != u32::MAX).then(|| known().map_or(UNKNOWN, |g| &g.name))
+    (gid != u32::MAX).then(|| known().map_or(root_or(gid, b"root"), |g| &g.name))
 }
 
 fn user<'a>(ctx: &'a Context<'a>, uid: u32) -> Option<&'a User> {

@@ -39,5 +39,8 @@ pub(super) fn learn_accounts(state: &mut State, step: &mut Step<'_>, tid: i64, c
     }
     let Some(source) = &mut step.source else { return };
     let (users, groups) = source.accounts(tid).unwrap_or_default();
+    if state.accounts.is_due_for_sweep() {
+        state.forget_gone_containers();
+    }
     state.accounts.learn(container, users, groups);
 }

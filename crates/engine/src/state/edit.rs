@@ -3,6 +3,7 @@
 //! counts.
 
 use super::{Counter, FdEntry, State, Str, Thread, ThreadFlags, path};
+use hashbrown::HashSet;
 use std::sync::Arc;
 
 impl State {
@@ -142,6 +143,12 @@ impl State {
             thread.container_id = self.containers.identify(&thread.cgroups);
         }
         self.scratch = list;
+    }
+
+    /// Drops the accounts of containers in which no thread is left.
+    pub(crate) fn forget_gone_containers(&mut self) {
+        let used: HashSet<Str> = self.threads.values().map(|t| t.container_id.clone()).collect();
+        self.accounts.sweep(|id| used.contains(id));
     }
 
     /// The name of an open file: `name` as seen from `dir`.

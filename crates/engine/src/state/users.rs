@@ -11,6 +11,7 @@ use std::net::IpAddr;
 pub struct Accounts {
     users: HashMap<Vec<u8>, HashMap<u32, User>>,
     groups: HashMap<Vec<u8>, HashMap<u32, Group>>,
+    sweep_at: usize,
 }
 
 impl Accounts {
@@ -67,12 +68,21 @@ impl Accounts {
         known.extend(groups.into_iter().map(|g| (g.gid, g)));
     }
 
-    /// Forgets everything known about a container.
-    pub fn remove_container(&mut self, container: &[u8]) {
-        self.users.remove(container);
-        self.groups.remove(container);
+    /// Whether the accounts of so many containers gathered that those of gone ones should be dropped.
+    pub(crate) fn is_due_for_sweep(&self) -> bool {
+        self.users.len() >= self.sweep_at.max(SWEEP_FIRST)
+    }
+
+    /// Forgets the accounts of containers for which `keep` does not hold; the host's stay.
+    pub(crate) fn sweep(&mut self, keep: impl Fn(&[u8]) -> bool) {
+        self.users.retain(|id, _| id.is_empty() || keep(id));
+        self.groups.retain(|id, _| id.is_empty() || keep(id));
+        self.sweep_at = self.users.len() * 2;
     }
 }
+
+/// Containers whose accounts may gather before the first sweep; later sweeps come whenever the number has doubled.
+const SWEEP_FIRST: usize = 256;
 
 /// Addresses of the machine's own interfaces.
 #[derive(Debug, Default)]

@@ -12,6 +12,7 @@ use crate::lang::ast::{Check, Modifier, Op, Operand, Right};
 use bumpalo::Bump;
 use event::{Catalogue, FieldArg, FieldSource, ParamType, Value};
 use memchr::memmem::Finder;
+use std::net::IpAddr;
 
 /// A compiled check.
 #[derive(Clone, Debug)]
@@ -59,54 +60,88 @@ impl Leaf {
             (Some(special), _) => special.compile(check, &left)?,
             (None, _) => How::Plain(plain(check, &left)?),
         };
-        let left = if matches!(special, Some(Special::Ends)) && check.op == Op::Exists {
-            known_fd(context)? // an end of a connection exists when the file descriptor is known
-        } else {
-            left
+        let left = match special {
+            // An end of a connection exists when the file descriptor is known.
+            Some(Special::Ends) if check.op == Op::Exists => plain_field("fd.type", context)?,
+            Some(Special::Around) => plain_field("evt.rawtime", context)?,
+            _ => left,
         };
         Ok(Leaf { text: check.to_string(), left, how })
     }
 
-    /// Whether the check holds for `event`, given a way to get the value of an expression.
+    /// Whether the check holds, given what it compares.
     #[inline]
-    pub fn holds<'a, S: FieldSource>(
-        &self, event: &'a S, arena: &'a Bump, value: impl Fn(&ValueExpr) -> Option<Value<'a>>,
-    ) -> bool {
+    pub fn holds<'a>(&self, inputs: &impl Inputs<'a>) -> bool {
         match &self.how {
-            How::Plain(test) => value(&self.left).is_some_and(|v| test.holds(v)),
-            How::Against(op, right) => match (value(&self.left), value(right)) {
+            How::Plain(test) => inputs.left().is_some_and(|v| test.holds(v)),
+            How::Against(op, _) => match (inputs.left(), inputs.right()) {
                 (Some(left), Some(right)) => compare(*op, left, right),
                 _ => false,
             },
-            How::Any(test) => self.candidates(event, arena).iter().any(|v| test.holds(*v)),
+            How::Any(test) => inputs.candidates().iter().any(|v| test.holds(*v)),
             How::All(test) => {
-                let candidates = self.candidates(event, arena);
+                let candidates = inputs.candidates();
                 !candidates.is_empty() && candidates.iter().all(|v| test.holds(*v))
             }
-            How::Host { test, names, negated } => match value(&self.left) {
+            How::Host { test, names, negated } => match inputs.left() {
                 Some(name) => test.holds(name),
-                None => self.resolves_to(event, arena, names, *negated),
+                None => resolves_to(inputs, names, *negated),
             },
             How::Around { ts, nanos } => {
-                matches!(value(&self.left), Some(Value::Uint(at)) if at.abs_diff(*ts) <= *nanos)
+                matches!(inputs.left(), Some(Value::Uint(at)) if at.abs_diff(*ts) <= *nanos)
             }
         }
     }
 
-    fn candidates<'a, S: FieldSource>(&self, event: &'a S, arena: &'a Bump) -> &'a [Value<'a>] {
-        self.left.as_field().map_or(&[], |field| event.candidates(field, arena))
+    /// What the check needs besides the left value.
+    pub fn needs_candidates(&self) -> bool {
+        matches!(self.how, How::Any(_) | How::All(_) | How::Host { .. })
+    }
+}
+
+/// What a check compares, extracted on demand.
+pub trait Inputs<'a> {
+    fn left(&self) -> Option<Value<'a>>;
+    /// The right-hand field or transformer.
+    fn right(&self) -> Option<Value<'a>>;
+    fn candidates(&self) -> &'a [Value<'a>];
+    /// Whether `host_name` is known to resolve to `address`.
+    fn resolves(&self, host_name: &[u8], address: IpAddr) -> bool;
+}
+
+/// Extracts from an event every time.
+pub struct Direct<'a, 'l, S> {
+    pub leaf: &'l Leaf,
+    pub event: &'a S,
+    pub arena: &'a Bump,
+}
+
+impl<'a, S: FieldSource> Inputs<'a> for Direct<'a, '_, S> {
+    fn left(&self) -> Option<Value<'a>> {
+        self.leaf.left.eval(self.event, self.arena)
     }
 
-    fn resolves_to<'a, S: FieldSource>(
-        &self, event: &'a S, arena: &'a Bump, names: &[Vec<u8>], negated: bool,
-    ) -> bool {
-        let candidates = self.candidates(event, arena);
-        let known = |ip| names.iter().any(|name| event.addresses_of(name).contains(&ip));
-        match candidates.first() {
-            Some(Value::Ip(_)) if names.is_empty() => true,
-            Some(Value::Ip(ip)) => known(*ip) != negated,
-            _ => false,
+    fn right(&self) -> Option<Value<'a>> {
+        match &self.leaf.how {
+            How::Against(_, right) => right.eval(self.event, self.arena),
+            _ => None,
         }
+    }
+
+    fn candidates(&self) -> &'a [Value<'a>] {
+        self.leaf.left.as_field().map_or(&[], |field| self.event.candidates(field, self.arena))
+    }
+
+    fn resolves(&self, host_name: &[u8], address: IpAddr) -> bool {
+        self.event.addresses_of(host_name).contains(&address)
+    }
+}
+
+fn resolves_to<'a>(inputs: &impl Inputs<'a>, names: &[Vec<u8>], negated: bool) -> bool {
+    match inputs.candidates().first() {
+        Some(Value::Ip(_)) if names.is_empty() => true,
+        Some(Value::Ip(ip)) => names.iter().any(|name| inputs.resolves(name, *ip)) != negated,
+        _ => false,
     }
 }
 
@@ -158,8 +193,8 @@ fn first_value(right: &Right) -> Right {
     }
 }
 
-fn known_fd(context: Context<'_>) -> Result<ValueExpr, CheckError> {
-    let field = Operand::Field { name: "fd.type".to_owned(), arg: None, pos: Default::default() };
+fn plain_field(name: &str, context: Context<'_>) -> Result<ValueExpr, CheckError> {
+    let field = Operand::Field { name: name.to_owned(), arg: None, pos: Default::default() };
     typed_operand(&field, context.source, context.catalogue)
 }
 

@@ -16,7 +16,7 @@ mod typed;
 mod value;
 
 pub(crate) use field::{find_field, resolve_field};
-pub(crate) use leaf::{Context, How, Leaf};
+pub(crate) use leaf::{Context, Direct, How, Inputs, Leaf};
 pub(crate) use fused::Fused;
 pub(crate) use test::{Comparison, Test};
 pub(crate) use typed::{Typed, Typing};

@@ -18,6 +18,18 @@ pub enum Typed {
     Leaf(Arc<Leaf>),
 }
 
+impl Typed {
+    /// Calls `visit` for every check.
+    pub fn each_leaf<'t>(&'t self, visit: &mut dyn FnMut(&'t Leaf)) {
+        match self {
+            Typed::And(children) | Typed::Or(children) => children.iter().for_each(|c| c.each_leaf(visit)),
+            Typed::Not(child) => child.each_leaf(visit),
+            Typed::Macro(_, body) => body.each_leaf(visit),
+            Typed::Leaf(leaf) => visit(leaf),
+        }
+    }
+}
+
 /// Compiles conditions of one source; what was compiled before is shared.
 pub struct Typing<'c> {
     context: Context<'c>,

@@ -117,7 +117,8 @@ impl Collector {
         self.samples += 1;
         let fields = sample.fields(config.include_empty);
         if config.as_rule {
-            let mut alert = Internal::new("Falco internal: metrics snapshot", Priority::Informational, "Falco metrics snapshot");
+            let mut alert =
+                Internal::new("Falco internal: metrics snapshot", Priority::Informational, "Falco metrics snapshot");
             alert.fields.clone_from(&fields);
             judge.internal(&alert, crate::now_ns());
         }

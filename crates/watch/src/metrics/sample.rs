@@ -103,7 +103,8 @@ impl Series {
     fn write(&self, text: &mut String) {
         text.push_str(&self.name);
         if !self.labels.is_empty() {
-            let labels: Vec<String> = self.labels.iter().map(|(key, value)| format!("{key}=\"{}\"", escaped(value))).collect();
+            let labels: Vec<String> =
+                self.labels.iter().map(|(key, value)| format!("{key}=\"{}\"", escaped(value))).collect();
             let _ = write!(text, "{{{}}}", labels.join(","));
         }
         let _ = match self.value {
@@ -145,7 +146,10 @@ mod tests {
         assert_eq!(Value::Object(sample.fields(false)), json!({"scap.n_evts": 7}));
         assert_eq!(sample.fields(true).len(), 2);
         let text = sample.prometheus();
-        assert!(text.contains("# TYPE falcosecurity_scap_n_evts_total counter\nfalcosecurity_scap_n_evts_total 7\n"), "{text}");
+        assert!(
+            text.contains("# TYPE falcosecurity_scap_n_evts_total counter\nfalcosecurity_scap_n_evts_total 7\n"),
+            "{text}"
+        );
         assert!(text.contains("falcosecurity_falco_version_info{version=\"a\\\"b\"} 1\n"), "{text}");
     }
 }
