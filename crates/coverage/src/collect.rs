@@ -53,7 +53,7 @@ pub fn reset(map: &LiveMap) -> Result<(), load::Error> {
 }
 
 /// Data sections are arrays of one value. The name is a cheap filter; the header decides.
-fn may_be_ours(map: &LiveMap) -> bool {
+pub(crate) fn may_be_ours(map: &LiveMap) -> bool {
     map.ty == load::MapType::Array
         && map.max_entries == 1
         && map.value_bytes as usize >= HEADER_BYTES

@@ -5,7 +5,7 @@ use crate::ffi::{self, LogBuffer};
 use crate::map::Map;
 use libbpf_rs::{MapCore, ProgramMut};
 use std::io::Read;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 /// An object in the kernel. Dropping it unloads programs that no link, pin or program array holds.
@@ -110,6 +110,17 @@ impl Object {
         let (value, len) = (done.return_value, done.data.map_or(0, |d| d.len()));
         output.truncate(len);
         Ok((value, output))
+    }
+
+    /// A descriptor of a program, for what this value has no call for.
+    ///
+    /// # Errors
+    /// [`Error::NoSuch`], EMFILE when no descriptor is left.
+    pub fn program_descriptor(&self, program: &str) -> Result<OwnedFd, Error> {
+        let found = self.program(program)?;
+        let copy = found.as_fd().try_clone_to_owned();
+        let errno = |e: std::io::Error| e.raw_os_error().unwrap_or(EMFILE);
+        copy.map_err(|e| Error::Call { what: "copy descriptor of", name: program.to_owned(), errno: errno(e) })
     }
 
     /// Pins a program.
@@ -218,3 +229,5 @@ impl Read for Iter {
 fn attach_error(program: &str, errno: i32) -> Error {
     Error::Call { what: "attach program", name: program.to_owned(), errno }
 }
+
+const EMFILE: i32 = 24;

@@ -2,6 +2,7 @@
 //! filter that stops its bpf(2) map creations, and only those, until a supervisor has answered. Everything else runs at full
 //! speed. The filter compares a register, so no other thread can change what was judged; the attributes are copied once.
 
+use nix::sys::signal::SigSet;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
@@ -16,52 +17,77 @@ use std::process::{Child, Command};
 pub struct Listener(OwnedFd);
 
 /// A stopped map creation.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct MapCreation {
     /// Names this stop; an answer to a process that died meanwhile fails with ENOENT.
     pub id: u64,
     pub pid: u32,
-    /// `union bpf_attr` as the process passed it, at most [`MAX_ATTR_BYTES`].
-    pub attr: Vec<u8>,
+    /// `union bpf_attr` as the process passed it, at most [`MAX_ATTR_BYTES`]; EPERM where its memory may not be read.
+    pub attr: io::Result<Vec<u8>>,
 }
 
 /// More than any kernel's map creation attributes take.
 pub const MAX_ATTR_BYTES: usize = 256;
 
-/// Starts `command` under the filter. Children inherit it.
+/// Starts `command` under the filter, with `unblocked` signals let through again. Children inherit the filter. Where the
+/// kernel refuses it, the command runs without one and the reason comes back in place of the listener: EINVAL where the
+/// kernel has no notification, EBUSY under another supervisor, EACCES in some containers.
 ///
 /// # Errors
-/// As spawning; EINVAL where the kernel has no notification, EBUSY under another supervisor, EACCES without privilege and
-/// without `no_new_privs`.
-pub fn spawn(command: &mut Command) -> io::Result<(Child, Listener)> {
+/// As spawning.
+pub fn spawn(command: &mut Command, unblocked: SigSet) -> io::Result<(Child, io::Result<Listener>)> {
     let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
-    let install = move || send_descriptor(theirs.as_fd(), install_filter()?.as_fd());
+    let prepare = move || {
+        unblocked.thread_unblock()?;
+        match install_filter() {
+            Ok(listener) => send_descriptor(theirs.as_fd(), listener.as_fd()),
+            Err(error) => refuse(theirs.as_fd(), &error),
+        }
+    };
     // SAFETY: between fork and exec the closure makes system calls on memory of its own stack only: it allocates nothing
     // and takes no lock, as `CommandExt::pre_exec` demands.
-    unsafe { command.pre_exec(install) };
+    unsafe { command.pre_exec(prepare) };
     let child = command.spawn()?;
-    Ok((child, Listener(receive_descriptor(ours.as_fd())?)))
+    Ok((child, receive_descriptor(ours.as_fd()).map(Listener)))
+}
+
+/// Starts `command` without a filter, with `unblocked` signals let through again.
+///
+/// # Errors
+/// As spawning.
+pub fn spawn_unfiltered(command: &mut Command, unblocked: SigSet) -> io::Result<Child> {
+    // SAFETY: as in `spawn`.
+    unsafe { command.pre_exec(move || Ok(unblocked.thread_unblock()?)) };
+    command.spawn()
+}
+
+impl AsFd for Listener {
+    /// Readable when a creation is stopped; hung up when no process is left under the filter (Linux 5.8).
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
 }
 
 impl Listener {
-    /// Waits for the next map creation; `None` when no process is left under the filter. `timeout_ms` < 0 waits for ever;
-    /// a timeout or a signal yields `Ok(Some(None))`.
+    /// The map creation that waits; `None` when its process was killed meanwhile. Blocks when none waits.
     ///
     /// # Errors
     /// Other than interruptions, none is expected.
-    #[expect(clippy::option_option, reason = "ended, nothing yet, something are three answers")]
-    pub fn next(&self, timeout_ms: i32) -> io::Result<Option<Option<MapCreation>>> {
-        let mut poll = libc::pollfd { fd: self.0.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-        // SAFETY: poll(2) reads and writes exactly the one structure passed.
-        let ready = unsafe { libc::poll(&raw mut poll, 1, timeout_ms) };
-        if ready <= 0 {
-            let error = io::Error::last_os_error();
-            return if ready == 0 || error.kind() == io::ErrorKind::Interrupted { Ok(Some(None)) } else { Err(error) };
+    pub fn receive(&self) -> io::Result<Option<MapCreation>> {
+        let mut notice = Notice::default();
+        match self.ioctl(NOTIF_RECV, &raw mut notice as usize) {
+            Ok(()) => {}
+            // The caller was killed between poll and receive.
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => return Ok(None),
+            Err(error) => return Err(error),
         }
-        if poll.revents & libc::POLLIN == 0 {
+        let size = usize::try_from(notice.args[2]).unwrap_or(0).min(MAX_ATTR_BYTES);
+        let attr = read_memory(notice.pid, notice.args[1], size);
+        // The process id may have been used again while we read: only an id that is still valid vouches for the bytes.
+        if self.ioctl(NOTIF_ID_VALID, &raw const notice.id as usize).is_err() {
             return Ok(None);
         }
-        self.receive().map(Some)
+        Ok(Some(MapCreation { id: notice.id, pid: notice.pid, attr }))
     }
 
     /// Lets the kernel carry out the call as if nobody had looked.
@@ -81,23 +107,6 @@ impl Listener {
         let srcfd = fd.as_raw_fd().cast_unsigned();
         let add = AddFd { id, flags: ADDFD_SEND, srcfd, newfd: 0, newfd_flags: libc::O_CLOEXEC.cast_unsigned() };
         self.ioctl(NOTIF_ADDFD, &raw const add as usize)
-    }
-
-    fn receive(&self) -> io::Result<Option<MapCreation>> {
-        let mut notice = Notice::default();
-        match self.ioctl(NOTIF_RECV, &raw mut notice as usize) {
-            Ok(()) => {}
-            // The caller was killed between poll and receive.
-            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => return Ok(None),
-            Err(error) => return Err(error),
-        }
-        let size = usize::try_from(notice.args[2]).unwrap_or(0).min(MAX_ATTR_BYTES);
-        let attr = read_memory(notice.pid, notice.args[1], size).unwrap_or_default();
-        // The process id may have been used again while we read: only an id that is still valid vouches for the bytes.
-        if self.ioctl(NOTIF_ID_VALID, &raw const notice.id as usize).is_err() {
-            return Ok(None);
-        }
-        Ok(Some(MapCreation { id: notice.id, pid: notice.pid, attr }))
     }
 
     fn ioctl(&self, request: libc::c_ulong, argument: usize) -> io::Result<()> {
@@ -186,11 +195,22 @@ fn send_descriptor(channel: BorrowedFd<'_>, fd: BorrowedFd<'_>) -> io::Result<()
     Ok(())
 }
 
+/// Tells the other side the reason instead of a descriptor.
+fn refuse(channel: BorrowedFd<'_>, reason: &io::Error) -> io::Result<()> {
+    let errno = reason.raw_os_error().unwrap_or(libc::EINVAL);
+    let mut control = SendAncillaryBuffer::new(&mut []);
+    sendmsg(channel, &[io::IoSlice::new(&[errno.to_le_bytes()[0]])], &mut control, SendFlags::empty())?;
+    Ok(())
+}
+
 fn receive_descriptor(channel: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let mut byte = [0];
     recvmsg(channel, &mut [io::IoSliceMut::new(&mut byte)], &mut control, RecvFlags::CMSG_CLOEXEC)?;
+    if byte != [0] {
+        return Err(io::Error::from_raw_os_error(i32::from(byte[0])));
+    }
     let received = control.drain().find_map(|message| match message {
         RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
         _ => None,

@@ -3,13 +3,14 @@
 use super::{DEFAULT_PROFILE, report};
 use crate::exit::{Exit, Failure, Outcome};
 use anyhow::Context;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use coverage::collect as live;
+use coverage::hold;
+use coverage::layout::BuildId;
 use coverage::profile::Profile;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io::Write;
-use std::os::unix::process::ExitStatusExt;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -22,19 +23,77 @@ pub struct Run {
     /// Add to the profile that is there
     #[arg(long)]
     append: bool,
+    /// End with the command; processes that it left running can make no more maps
+    #[arg(long)]
+    no_wait: bool,
+    /// How counters are kept hold of
+    #[arg(long, value_enum, default_value_t = Hold::Notify)]
+    hold: Hold,
+    /// Also pin the counter maps of what is still loaded at the end below this directory of a BPF file system
+    #[arg(long, value_name = "DIR")]
+    pin: Option<PathBuf>,
     /// The command and its arguments
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
     command: Vec<OsString>,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Hold {
+    /// Stop map creations for a moment (seccomp, Linux 5.14); nothing gets lost
+    Notify,
+    /// Watch the list of maps; what lives less than a few milliseconds may be missing
+    Watch,
+}
+
 pub fn run(args: &Run) -> Outcome {
     let Some((program, rest)) = args.command.split_first() else { return Err(Failure::message("no command given")) };
-    let held = coverage::hold::run(Command::new(program).args(rest)).map_err(|e| {
-        let text = sys::errno::of(&e);
-        Failure::message(format!("run `{}`: {text}", program.to_string_lossy())).help(
-            "holding counters needs Linux 5.14; on older kernels use `hawkbell cover collect` while the programs run",
-        )
-    })?;
+    let options = hold::Options {
+        watch_only: args.hold == Hold::Watch,
+        end_with_command: args.no_wait,
+        waiting: || warn("waiting for processes that the command left running; Ctrl-C ends the wait"),
+    };
+    let held = match hold::run(Command::new(program).args(rest), options) {
+        Ok(held) => held,
+        Err(error) => return Err(not_started(program, &error)),
+    };
+    report_losses(&held, options.watch_only);
+    save(&held.profile, &args.output, args.append)?;
+    if let Some(directory) = &args.pin {
+        pin(&held.maps, directory)?;
+    }
+    Ok(Exit(match held.end {
+        hold::End::Exited(code) => u8::try_from(code).unwrap_or(1),
+        hold::End::Signalled(signal) => u8::try_from(SIGNAL_BASE + signal).unwrap_or(1),
+    }))
+}
+
+/// `DIR/TAG`, `DIR/TAG-2`, ... one pin for each load.
+fn pin(maps: &[(BuildId, load::Map)], directory: &Path) -> Result<(), Failure> {
+    fs::create_dir_all(directory).with_context(|| format!("directory `{}`", directory.display()))?;
+    for (build, map) in maps {
+        let names = (1..).map(|n| if n == 1 { build.tag() } else { format!("{}-{n}", build.tag()) });
+        let free = names.map(|name| directory.join(name)).find(|path| !path.exists());
+        map.pin(&free.unwrap_or_default()).map_err(|e| Failure::new(e).help("--pin takes a directory on a bpffs"))?;
+    }
+    Ok(())
+}
+
+fn not_started(program: &OsStr, error: &std::io::Error) -> Failure {
+    let failure = Failure::message(format!("run `{}`: {}", program.to_string_lossy(), sys::errno::of(error)));
+    match error.kind() {
+        ErrorKind::NotFound => failure.exit(NOT_FOUND),
+        ErrorKind::PermissionDenied => failure.exit(NOT_EXECUTABLE),
+        _ => failure,
+    }
+}
+
+fn report_losses(held: &hold::Held, asked_to_watch: bool) {
+    if let (Some(reason), false) = (&held.watched_because, asked_to_watch) {
+        warn(&format!(
+            "map creations could not be stopped ({reason}): the list of maps was watched instead, \
+             programs that lived less than a few milliseconds may be missing"
+        ));
+    }
     if let Some(reason) = &held.last_miss {
         warn(&format!(
             "{} maps could not be held ({reason}): their counters are missing if the loader has ended",
@@ -44,10 +103,6 @@ pub fn run(args: &Run) -> Outcome {
     if held.profile.builds.is_empty() {
         warn("nothing that was loaded has coverage counters: build it with `hawkbell cover cc`");
     }
-    save(&held.profile, &args.output, args.append)?;
-    let status = held.status;
-    let code = status.code().unwrap_or_else(|| SIGNAL_BASE + status.signal().unwrap_or(0));
-    Ok(Exit(u8::try_from(code).unwrap_or(1)))
 }
 
 #[derive(Args)]
@@ -103,7 +158,7 @@ pub struct List {
 pub fn list(args: &List) -> Outcome {
     let found = found(&[])?;
     if args.json {
-        let rows: Vec<_> = found.iter().map(|f| {
+        let rows = found.iter().map(|f| {
             let hit = f.counters.counters.iter().filter(|c| **c > 0).count();
             serde_json::json!({"id": f.map.id, "name": f.map.name, "tag": f.counters.build.tag(), "counters": f.counters.counters.len(), "hit": hit})
         });
@@ -153,3 +208,6 @@ fn warn(text: &str) {
 
 /// What a shell adds to the number of the signal that ended a command.
 const SIGNAL_BASE: i32 = 128;
+/// What a shell says of a command that does not exist, and of one that cannot be executed.
+const NOT_FOUND: Exit = Exit(127);
+const NOT_EXECUTABLE: Exit = Exit(126);

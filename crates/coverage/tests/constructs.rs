@@ -1,16 +1,16 @@
 //! Own counting against llvm-cov: for every clang present, objects of one source with random counters must give the same
 //! lines and functions. Skips, with a reason, what is not installed.
 
+mod support;
+
 use coverage::profile::{Counters, proftext};
 use coverage::report::{Builder, lcov};
 use coverage::sidecar::Sidecar;
 use coverage::split::split;
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 use std::process::Command;
-use std::{env, fs};
-
-const CLANGS: &[&str] =
-    &["clang-13", "clang-14", "clang-15", "clang-16", "clang-17", "clang-18", "clang-19", "clang-20", "clang-22"];
+use support::{CLANGS, compile, data, runs};
 
 #[test]
 fn lines_and_functions_agree_with_llvm_cov() {
@@ -21,7 +21,8 @@ fn lines_and_functions_agree_with_llvm_cov() {
     let home = tempfile::tempdir().expect("a scratch directory");
     let mut compared = 0;
     for clang in CLANGS.iter().filter(|c| runs(c)) {
-        let object = compile(clang, home.path());
+        let object = home.path().join(format!("{clang}.covobj"));
+        compile(clang, &data("constructs.bpf.c"), &object, &["-fprofile-update=atomic"]);
         let bytes = fs::read(&object).expect("read the object");
         let sidecar = Sidecar::parse(&bytes).expect("a sidecar");
         for seed in 0..20 {
@@ -35,28 +36,6 @@ fn lines_and_functions_agree_with_llvm_cov() {
         compared += 1;
     }
     println!("{compared} versions of clang agree with llvm-cov");
-}
-
-fn compile(clang: &str, home: &Path) -> PathBuf {
-    let object = home.join(format!("{clang}.covobj"));
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/constructs.bpf.c");
-    let status = Command::new(clang)
-        .args([
-            "-target",
-            "bpf-unknown-linux-gnu",
-            "-O2",
-            "-g",
-            "-mcpu=v3",
-            "-fprofile-instr-generate",
-            "-fcoverage-mapping",
-        ])
-        .args(["-fprofile-update=atomic", "-c"])
-        .arg(source)
-        .arg("-o")
-        .arg(&object)
-        .status();
-    assert!(status.is_ok_and(|s| s.success()), "{clang} compiles");
-    object
 }
 
 /// Counters that an execution could have left: in a function, outer regions (lower numbers) ran more often than all inner
@@ -112,8 +91,4 @@ fn clamp(line: &str) -> String {
         _ => f.to_owned(),
     });
     format!("{kind}:{}", fields.collect::<Vec<_>>().join(","))
-}
-
-fn runs(tool: &str) -> bool {
-    Command::new(tool).arg("--version").output().is_ok_and(|o| o.status.success())
 }
