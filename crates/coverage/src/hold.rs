@@ -48,7 +48,7 @@ pub struct Held {
 /// The command cannot be started.
 pub fn run(command: &mut Command, options: Options) -> io::Result<Held> {
     let mut children = Children::prepare()?;
-    let mut holder = Holder::default();
+    let mut holder = Holder { newest_before: newest_map(), ..Holder::default() };
     if options.watch_only {
         let child = notify::spawn_unfiltered(command, children.signals())?;
         children.follow(&child);
@@ -73,6 +73,8 @@ struct Holder {
     missed: usize,
     last_miss: Option<String>,
     watched_because: Option<String>,
+    /// The highest map id before the command began.
+    newest_before: u32,
 }
 
 impl Holder {
@@ -114,7 +116,7 @@ impl Holder {
 
     /// Opens new maps as they appear, until the command has ended.
     fn watch(&mut self, children: &mut Children) -> io::Result<()> {
-        let mut last = newest_map();
+        let mut last = self.newest_before;
         loop {
             children.wait(INTERVAL_MS)?;
             children.happenings()?;
@@ -188,7 +190,7 @@ fn pass(listener: &Listener, creation: &MapCreation) {
 fn create(listener: &Listener, creation: &MapCreation, attr: &[u8]) -> io::Result<OwnedFd> {
     let mut attr = attr.to_vec();
     let btf = number(&attr, BTF_FD).filter(|fd| *fd != 0);
-    let btf = btf.map(|fd| notify::copy_descriptor(creation.pid, fd.cast_signed())).transpose()?;
+    let btf = btf.map(|fd| notify::copy_descriptor(creation.tid, fd.cast_signed())).transpose()?;
     if let (Some(btf), Some(field)) = (&btf, attr.get_mut(BTF_FD..BTF_FD + 4)) {
         field.copy_from_slice(&btf.as_raw_fd().to_le_bytes());
     }

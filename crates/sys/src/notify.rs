@@ -21,7 +21,8 @@ pub struct Listener(OwnedFd);
 pub struct MapCreation {
     /// Names this stop; an answer to a process that died meanwhile fails with ENOENT.
     pub id: u64,
-    pub pid: u32,
+    /// The thread that asked.
+    pub tid: u32,
     /// `union bpf_attr` as the process passed it, at most [`MAX_ATTR_BYTES`]; EPERM where its memory may not be read.
     pub attr: io::Result<Vec<u8>>,
 }
@@ -87,7 +88,7 @@ impl Listener {
         if self.ioctl(NOTIF_ID_VALID, &raw const notice.id as usize).is_err() {
             return Ok(None);
         }
-        Ok(Some(MapCreation { id: notice.id, pid: notice.pid, attr }))
+        Ok(Some(MapCreation { id: notice.id, tid: notice.pid, attr }))
     }
 
     /// Lets the kernel carry out the call as if nobody had looked.
@@ -126,15 +127,23 @@ pub fn create_map(attr: &[u8]) -> io::Result<OwnedFd> {
     owned(fd)
 }
 
-/// A copy of a descriptor of another process (Linux 5.6; needs to be allowed to trace it).
+/// A copy of a descriptor of the process that the thread `tid` belongs to (Linux 5.6; needs to be allowed to trace it).
 ///
 /// # Errors
 /// What pidfd_open(2) and pidfd_getfd(2) say.
-pub fn copy_descriptor(pid: u32, fd: RawFd) -> io::Result<OwnedFd> {
+pub fn copy_descriptor(tid: u32, fd: RawFd) -> io::Result<OwnedFd> {
+    // Only the leader of a thread group has a pidfd before Linux 6.9.
+    let leader = thread_group(tid).unwrap_or(tid);
     // SAFETY: both calls take plain numbers.
-    let process = owned(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })?;
+    let process = owned(unsafe { libc::syscall(libc::SYS_pidfd_open, leader, 0) })?;
     // SAFETY: as above.
     owned(unsafe { libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), fd, 0) })
+}
+
+/// `Tgid` of proc_pid_status(5).
+fn thread_group(tid: u32) -> Option<u32> {
+    let status = std::fs::read_to_string(format!("/proc/{tid}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("Tgid:"))?.trim().parse().ok()
 }
 
 fn owned(fd: libc::c_long) -> io::Result<OwnedFd> {

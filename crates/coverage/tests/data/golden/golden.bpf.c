@@ -62,7 +62,7 @@ int golden(struct xdp_md *context)
 
 	if (data + 48 > end)
 		return 1;
-	for (int i = 0; i < 10; i++) {
+	for (int i = 0; i < 4; i++) {
 		if (data[14 + i] == 0xff && i != 3)
 			break;
 		if (data[14 + i] == 7)
@@ -79,7 +79,7 @@ int golden(struct xdp_md *context)
 		goto out;
 	result += data[37] ? turns : tally.odd > tally.big;
 out:
-	return result & 1 ? 2 : 1;
+	return 1 + (result & 1);
 }
 
 SEC("xdp")
