@@ -32,6 +32,8 @@ pub enum Plan {
     Instrument {
         /// Arguments for clang, writing to `sidecar`.
         args: Vec<OsString>,
+        /// What to do when the backend of clang 14 or 15 gives up: see [`ThroughText`].
+        through_text: ThroughText,
         /// Where the loadable object belongs.
         object: PathBuf,
         /// The untouched output next to it: `X.o` -> `X.covobj`.
@@ -39,15 +41,61 @@ pub enum Plan {
     },
 }
 
+/// The same compilation in two steps, with the intermediate code as text between them. clang 14 and 15 turn an atomic
+/// addition of a constant 0 (a condition that is never true) into an atomic load, which their backend cannot compile;
+/// [`without_idle_loads`] takes it out of the text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ThroughText {
+    pub text: PathBuf,
+    pub to_text: Vec<OsString>,
+    pub from_text: Vec<OsString>,
+}
+
+/// Whether what clang said is the failure that [`ThroughText`] gets around.
+pub fn is_idle_load_failure(said: &str) -> bool {
+    said.contains("Cannot select") && said.contains("AtomicLoad")
+}
+
+/// Intermediate code in which atomic loads of counters, whose results nobody uses, do nothing. Counts are as exact as ever.
+pub fn without_idle_loads(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for line in text.lines() {
+        match line.split_once(" = load atomic i64, ").filter(|(_, load)| load.contains("@__profc_")) {
+            // The number of the value must stay taken: values are numbered without gaps.
+            Some((value, _)) => out.extend([value, " = add i64 0, 0"]),
+            None => out.push_str(line),
+        }
+        out.push('\n');
+    }
+    out
+}
+
 /// Plans the compilation that `args` ask for.
 pub fn plan(args: &[OsString], options: &Options) -> Plan {
     let Some(command) = Command::read(args) else { return Plan::PassThrough };
     let sidecar = command.object.with_extension("covobj");
-    let mut out = command.rest;
-    out.extend(["-target".into(), OsString::from(TARGET)]);
-    out.extend(flags(options));
-    out.extend(["-o".into(), sidecar.clone().into_os_string()]);
-    Plan::Instrument { args: out, object: command.object, sidecar }
+    let text = command.object.with_extension("ll");
+    let mut common = command.rest;
+    common.extend(command.dependency_target);
+    common.extend(["-target".into(), OsString::from(TARGET), "-fno-crash-diagnostics".into()]);
+    common.extend(flags(options));
+    let output = |path: &Path| ["-o".into(), path.to_owned().into_os_string()];
+    let through_text = ThroughText {
+        to_text: common.iter().cloned().chain(["-S".into(), "-emit-llvm".into()]).chain(output(&text)).collect(),
+        from_text: from_text(&common, &text).into_iter().chain(output(&sidecar)).collect(),
+        text,
+    };
+    let args = common.into_iter().chain(output(&sidecar)).collect();
+    Plan::Instrument { args, through_text, object: command.object, sidecar }
+}
+
+/// Code generation only: everything else is in the text already.
+fn from_text(common: &[OsString], text: &Path) -> Vec<OsString> {
+    let keeps = |arg: &&OsString| ["-m", "-O"].iter().any(|p| arg.to_string_lossy().starts_with(p)) && *arg != "-mllvm";
+    let mut args: Vec<OsString> = common.iter().filter(keeps).cloned().collect();
+    args.extend(["-target", TARGET, "-c", "-Xclang", "-disable-llvm-passes", "-x", "ir"].map(OsString::from));
+    args.push(text.to_owned().into_os_string());
+    args
 }
 
 /// The flags that instrument.
@@ -72,6 +120,8 @@ struct Command {
     /// Everything but output and target.
     rest: Vec<OsString>,
     object: PathBuf,
+    /// Dependency files name what clang writes, which is the sidecar, unless told otherwise.
+    dependency_target: Vec<OsString>,
 }
 
 impl Command {
@@ -97,7 +147,12 @@ impl Command {
         }
         let default = || input.as_deref().and_then(Path::file_stem).map(|stem| Path::new(stem).with_extension("o"));
         let object = object.or_else(default)?;
-        (for_bpf && compiles && input.is_some()).then_some(Command { rest, object })
+        let has = |names: &[&str]| rest.iter().any(|a| names.iter().any(|n| a == *n));
+        let mut dependency_target = Vec::new();
+        if has(&["-MD", "-MMD"]) && !has(&["-MT", "-MQ"]) {
+            dependency_target.extend(["-MQ".into(), object.clone().into_os_string()]);
+        }
+        (for_bpf && compiles && input.is_some()).then_some(Command { rest, object, dependency_target })
     }
 }
 
@@ -122,19 +177,35 @@ mod tests {
 
     #[test]
     fn compilations_for_bpf_are_instrumented() {
-        let Plan::Instrument { args, object, sidecar } = planned("-O2 -g -target bpf -c a.bpf.c -o out/a.bpf.o -I x")
+        let Plan::Instrument { args, object, sidecar, .. } = planned("-O2 -g -target bpf -c a.bpf.c -o out/a.bpf.o -I x")
         else {
             panic!("not instrumented")
         };
         let line: Vec<_> = args.iter().map(|a| a.to_string_lossy()).collect();
         assert_eq!(
             line.join(" "),
-            "-O2 -g -c a.bpf.c -I x -target bpf-unknown-linux-gnu -fprofile-instr-generate -fcoverage-mapping -fprofile-update=atomic -o out/a.bpf.covobj"
+            "-O2 -g -c a.bpf.c -I x -target bpf-unknown-linux-gnu -fno-crash-diagnostics -fprofile-instr-generate -fcoverage-mapping -fprofile-update=atomic -o out/a.bpf.covobj"
         );
         assert_eq!((object.to_str(), sidecar.to_str()), (Some("out/a.bpf.o"), Some("out/a.bpf.covobj")));
         assert!(
             matches!(planned("--target=bpfel -c dir/b.c"), Plan::Instrument { object, .. } if object == Path::new("b.o"))
         );
+    }
+
+    #[test]
+    fn dependency_files_name_the_object_and_the_second_way_keeps_code_generation() {
+        let Plan::Instrument { args, through_text, .. } = planned("-MMD -O2 -g -mcpu=v3 -target bpf -c a.c -o b.o") else {
+            panic!("not instrumented")
+        };
+        assert!(args.windows(2).any(|w| w == ["-MQ", "b.o"]), "{args:?}");
+        let line: Vec<_> = through_text.from_text.iter().map(|a| a.to_string_lossy()).collect();
+        assert!(line.join(" ").starts_with("-O2 -mcpu=v3 -target bpf-unknown-linux-gnu -c"), "{line:?}");
+    }
+
+    #[test]
+    fn idle_loads_of_counters_vanish_and_nothing_else() {
+        let text = "  %3 = load atomic i64, i64* @__profc_f monotonic\n  %4 = load atomic i64, i64* %p monotonic\n";
+        assert_eq!(without_idle_loads(text), "  %3 = add i64 0, 0\n  %4 = load atomic i64, i64* %p monotonic\n");
     }
 
     #[test]

@@ -22,7 +22,9 @@ pub struct RegionCount {
 
 /// Evaluates `map` over the counters of its function; counters that are missing count as 0.
 pub fn count(map: &FunctionMap, counters: &[u64]) -> Counted {
-    let mut evaluation = Evaluation { map, counters, memo: vec![None; map.expressions.len()], negative: false };
+    let expressions = map.expressions.len();
+    let (memo, open) = (vec![None; expressions], vec![false; expressions]);
+    let mut evaluation = Evaluation { map, counters, memo, open, negative: false };
     let mut regions: Vec<_> = map.regions.iter().map(|region| evaluation.region(region.kind)).collect();
     let lost_updates = evaluation.negative;
     fill_expansions(map, &mut regions);
@@ -47,6 +49,8 @@ struct Evaluation<'a> {
     map: &'a FunctionMap,
     counters: &'a [u64],
     memo: Vec<Option<i128>>,
+    /// Expressions that were looked into: a second time means a loop.
+    open: Vec<bool>,
     negative: bool,
 }
 
@@ -71,8 +75,10 @@ impl Evaluation<'_> {
 
     /// Iterative: a hostile mapping may chain or even loop its expressions. A loop counts as 0.
     fn value(&mut self, counter: Counter) -> i128 {
+        if let Some(known) = self.known(counter) {
+            return known;
+        }
         let mut pending = vec![counter];
-        let mut open = vec![false; self.map.expressions.len()];
         while let Some(next) = pending.last().copied() {
             let (id, subtract) = match next {
                 Counter::Add(id) => (id as usize, false),
@@ -84,8 +90,8 @@ impl Evaluation<'_> {
             };
             let (left, right) = self.map.expressions[id];
             let unknown: Vec<_> = [left, right].into_iter().filter(|c| self.known(*c).is_none()).collect();
-            if self.memo[id].is_none() && !unknown.is_empty() && !open[id] {
-                open[id] = true;
+            if self.memo[id].is_none() && !unknown.is_empty() && !self.open[id] {
+                self.open[id] = true;
                 pending.extend(unknown);
                 continue;
             }

@@ -12,6 +12,7 @@ pub mod error;
 pub mod hold;
 pub mod layout;
 pub mod mapping;
+pub mod mcdc;
 pub mod profile;
 pub mod report;
 pub mod segments;

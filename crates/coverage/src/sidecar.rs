@@ -5,6 +5,7 @@ use crate::Error;
 use crate::cursor::Cursor;
 use crate::layout::{BuildId, HEADER_BYTES};
 use crate::mapping::{self, FunctionMap};
+use crate::mcdc::Numbering;
 use md5::{Digest, Md5};
 use object::read::elf::ElfFile64;
 use object::{Object, ObjectSection, ObjectSymbol, RelocationTarget, SectionIndex};
@@ -23,6 +24,7 @@ pub struct Sidecar {
     pub counter_bytes: usize,
     pub bitmap_bytes: usize,
     names: HashMap<u64, String>,
+    by_name: HashMap<(u64, u64), usize>,
 }
 
 /// One instrumented function.
@@ -38,6 +40,7 @@ pub struct Function {
     /// The same for MC/DC bitmap bytes, relative to the bitmap area.
     pub bitmap_at: usize,
     pub bitmap_bytes: usize,
+    pub bitmap_numbering: Numbering,
 }
 
 impl Sidecar {
@@ -53,6 +56,7 @@ impl Sidecar {
         }
         Ok(Sidecar {
             build: BuildId::of(bytes),
+            by_name: functions.iter().enumerate().map(|(index, f)| ((f.name_ref, f.hash), index)).collect(),
             functions,
             maps,
             counter_bytes: areas.counter_bytes,
@@ -73,7 +77,7 @@ impl Sidecar {
 
     /// The function with this name reference and hash.
     pub fn function(&self, name_ref: u64, hash: u64) -> Option<&Function> {
-        self.functions.iter().find(|f| f.name_ref == name_ref && f.hash == hash)
+        self.by_name.get(&(name_ref, hash)).and_then(|index| self.functions.get(*index))
     }
 
     /// Bytes of counters and bitmaps together, without the header.
@@ -158,8 +162,12 @@ fn function(record: &[u8], base: usize, pointers: &HashMap<usize, usize>) -> Res
     let count_at = if is_new { 48 } else { 40 };
     let number = |at: usize| Cursor::new("__llvm_prf_data", record.get(at..).unwrap_or_default()).u32();
     let counters = number(count_at)? as usize;
-    // Raw version 10 (clang 19 on) has its bitmap size at the end of the record.
-    let bitmap_bytes = if is_new { number(60)? as usize } else { 0 };
+    // The bitmap size stands at byte 60 since raw version 10 (clang 19), at byte 56 in version 9 (clang 18).
+    let (bitmap_bytes, bitmap_numbering) = match is_new {
+        true if number(60)? == 0 => (number(56)? as usize, Numbering::Combinations),
+        true => (number(60)? as usize, Numbering::Paths),
+        false => (0, Numbering::Paths),
+    };
     Ok(Function {
         name_ref,
         hash,
@@ -167,6 +175,7 @@ fn function(record: &[u8], base: usize, pointers: &HashMap<usize, usize>) -> Res
         counters,
         bitmap_at: pointers.get(&(base + BITMAP_FIELD)).copied().unwrap_or_default(),
         bitmap_bytes,
+        bitmap_numbering,
     })
 }
 

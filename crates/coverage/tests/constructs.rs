@@ -4,6 +4,7 @@
 mod support;
 
 use coverage::profile::{Counters, proftext};
+use coverage::report::summary::Summary;
 use coverage::report::{Builder, lcov};
 use coverage::sidecar::Sidecar;
 use coverage::split::split;
@@ -30,12 +31,44 @@ fn lines_and_functions_agree_with_llvm_cov() {
             let mut builder = Builder::default();
             builder.add(&sidecar, &counters).expect("matching counters");
             let ours = lcov::render(&builder.finish());
-            let theirs = oracle(home.path(), &object, &proftext(&sidecar, &counters));
+            let theirs = oracle(home.path(), &object, &proftext(&sidecar, &counters), &["-format=lcov"]);
             assert_eq!(records(&ours), records(&theirs), "{clang}, seed {seed}");
         }
         compared += 1;
     }
     println!("{compared} versions of clang agree with llvm-cov");
+}
+
+#[test]
+fn conditions_agree_with_llvm_cov() {
+    let clangs: Vec<_> = ["clang-19", "clang-20", "clang-21", "clang-22"].into_iter().filter(|c| runs(c)).collect();
+    if clangs.is_empty() || !runs("llvm-cov-19") {
+        println!("skipped: needs clang 19 or newer and llvm-cov-19");
+        return;
+    }
+    let home = tempfile::tempdir().expect("a scratch directory");
+    for clang in clangs {
+        let object = home.path().join("mcdc.covobj");
+        compile(clang, &data("constructs.bpf.c"), &object, &["-fcoverage-mcdc", "-mllvm", "-disable-licm-promotion"]);
+        let bytes = fs::read(&object).expect("read the object");
+        let sidecar = Sidecar::parse(&bytes).expect("a sidecar");
+        assert!(sidecar.bitmap_bytes > 0, "bitmaps");
+        for seed in 0..20 {
+            let mut counters = random_counters(&bytes, &sidecar, seed);
+            let mut state = seed + 1;
+            for byte in &mut counters.bitmaps {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                *byte = (state >> 40) as u8 & (state >> 48) as u8;
+            }
+            let mut builder = Builder::default();
+            builder.add(&sidecar, &counters).expect("matching counters");
+            let ours = Summary::of(&builder.finish()).conditions;
+            let theirs = oracle(home.path(), &object, &proftext(&sidecar, &counters), &["-summary-only"]);
+            let theirs: serde_json::Value = serde_json::from_str(&theirs).expect("JSON");
+            let theirs = &theirs["data"][0]["totals"]["mcdc"];
+            assert_eq!((Some(ours.total), Some(ours.covered)), (theirs["count"].as_u64(), theirs["covered"].as_u64()), "seed {seed}");
+        }
+    }
 }
 
 /// Counters that an execution could have left: in a function, outer regions (lower numbers) ran more often than all inner
@@ -54,13 +87,15 @@ fn random_counters(object: &[u8], sidecar: &Sidecar, seed: u64) -> Counters {
     Counters { build: header.build, counters, bitmaps: vec![0; sidecar.bitmap_bytes], instances: 1 }
 }
 
-fn oracle(home: &Path, object: &Path, text: &str) -> String {
+fn oracle(home: &Path, object: &Path, text: &str, format: &[&str]) -> String {
     let (profile, merged) = (home.join("p.proftext"), home.join("p.profdata"));
     fs::write(&profile, text).expect("write the profile");
     let status = Command::new("llvm-profdata-19").args(["merge", "-o"]).arg(&merged).arg(&profile).status();
     assert!(status.is_ok_and(|s| s.success()), "llvm-profdata reads the profile:\n{text}");
     let export = Command::new("llvm-cov-19")
-        .args(["export", "-format=lcov", "-instr-profile"])
+        .arg("export")
+        .args(format)
+        .arg("-instr-profile")
         .arg(&merged)
         .arg(object)
         .output()

@@ -4,11 +4,11 @@
 use super::sidecars::remember;
 use crate::exit::{Exit, Failure, Outcome};
 use anyhow::{Context, Result, bail};
-use coverage::cc::{Counting, Options, Plan, plan};
+use coverage::cc::{Counting, Options, Plan, ThroughText, is_idle_load_failure, plan, without_idle_loads};
 use std::ffi::{OsStr, OsString};
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Stdio};
 use std::{env, fs};
 
 pub fn run(args: &[OsString]) -> Outcome {
@@ -22,14 +22,39 @@ pub fn run(args: &[OsString]) -> Outcome {
     let options = Options { counting: wrapper.counting, profile_list: list.as_ref().map(|l| l.path.clone()) };
     match plan(&clang_args, &options) {
         Plan::PassThrough => Ok(exit_of(execute(&clang, &clang_args)?)),
-        Plan::Instrument { args, object, sidecar } => {
-            let status = execute(&clang, &args)?;
+        Plan::Instrument { args, through_text, object, sidecar } => {
+            let status = instrument(&clang, &args, &through_text)?;
             if !status.success() {
                 return Ok(exit_of(status));
             }
             finish(&object, &sidecar, wrapper.sidecar_dir.as_deref())
         }
     }
+}
+
+/// Compiles; once more, another way, where the backend of an old clang gives up. clang's words go through unless they are
+/// about that.
+fn instrument(clang: &OsStr, args: &[OsString], again: &ThroughText) -> Result<ExitStatus> {
+    let mut command = Command::new(clang);
+    command.args(args).stdin(Stdio::inherit()).stdout(Stdio::inherit());
+    if std::io::stderr().is_terminal() {
+        command.arg("-fcolor-diagnostics");
+    }
+    let output = command.output().with_context(|| format!("run `{}`", clang.to_string_lossy()))?;
+    if output.status.success() || !is_idle_load_failure(&String::from_utf8_lossy(&output.stderr)) {
+        std::io::stderr().write_all(&output.stderr)?;
+        return Ok(output.status);
+    }
+    let status = execute(clang, &again.to_text)?;
+    if !status.success() {
+        return Ok(status);
+    }
+    let path = &again.text;
+    let text = fs::read_to_string(path).with_context(|| format!("intermediate code `{}`", path.display()))?;
+    fs::write(path, without_idle_loads(&text)).with_context(|| format!("intermediate code `{}`", path.display()))?;
+    let status = execute(clang, &again.from_text)?;
+    fs::remove_file(path)?;
+    Ok(status)
 }
 
 /// Turns clang's output into the loadable object and the sidecar.

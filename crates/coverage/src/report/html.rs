@@ -3,7 +3,7 @@
 //! for through a closure; a missing one still gets its page.
 
 use super::summary::{Ratio, Summary};
-use super::{Branch, FileReport, Report};
+use super::{Branch, Decision, FileReport, Report};
 use crate::segments::Segment;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -56,14 +56,15 @@ fn index(report: &Report, title: &str, names: &[String], prefix: usize) -> Strin
     out.push_str(
         "<table class=\"files\" id=\"files\"><caption class=\"quiet\">Select a heading to sort</caption><thead><tr>",
     );
-    for (column, heading) in ["File", "Functions", "Lines", "Regions", "Branches"].iter().enumerate() {
+    let headings = std::iter::once("file").chain(total.columns(&total).map(|(name, _)| name));
+    for (column, heading) in headings.enumerate() {
         let sorted = if column == 0 { " aria-sort=\"ascending\"" } else { "" };
         let _ = write!(out, "<th scope=\"col\"{sorted}><button type=\"button\">{heading}</button></th>");
     }
     out.push_str("</tr></thead><tbody>");
     for ((path, file), name) in report.files.iter().zip(names) {
         let _ = write!(out, "<tr><th scope=\"row\"><a href=\"{name}\">{}</a></th>", escape(&path[prefix..]));
-        for (_, ratio) in Summary::of_file(file).named() {
+        for (_, ratio) in Summary::of_file(file).columns(&total) {
             out.push_str(&figure(ratio));
         }
         out.push_str("</tr>");
@@ -74,7 +75,7 @@ fn index(report: &Report, title: &str, names: &[String], prefix: usize) -> Strin
 
 fn cards(summary: &Summary) -> String {
     let mut out = String::from("<dl class=\"cards\">");
-    for (name, ratio) in summary.named() {
+    for (name, ratio) in summary.columns(summary) {
         let percent = ratio.percent().map_or_else(|| "–".into(), |p| format!("{p:.1} %"));
         let _ = write!(
             out,
@@ -181,6 +182,9 @@ fn listing(out: &mut String, file: &FileReport, text: &str) {
         for branch in branches.get(&number).into_iter().flatten() {
             branch_note(out, branch, line);
         }
+        for decision in file.decisions.iter().filter(|d| d.start.line == number) {
+            decision_note(out, decision);
+        }
         out.push_str("</td></tr>");
         open = here.last().copied().or(open);
     }
@@ -229,6 +233,21 @@ fn branch_note(out: &mut String, branch: &Branch, line: &str) {
         escape(condition.unwrap_or("condition")),
         side(branch.taken, "true"),
         side(branch.not_taken, "false")
+    );
+}
+
+fn decision_note(out: &mut String, decision: &Decision) {
+    let shown = decision.conditions.iter().filter(|c| c.2).count();
+    let class = if shown == decision.conditions.len() { "hit" } else { "miss" };
+    let marks = decision.conditions.iter().enumerate().map(|(index, (_, _, covered))| {
+        let (class, word) = if *covered { ("hit", "decides") } else { ("miss", "not shown") };
+        format!(" <span class=\"{class}\">condition {} <b>{word}</b></span>", index + 1)
+    });
+    let _ = write!(
+        out,
+        "<span class=\"branch\">MC/DC <span class=\"{class}\"><b>{shown} of {}</b></span>{}</span>",
+        decision.conditions.len(),
+        marks.collect::<String>()
     );
 }
 

@@ -11,7 +11,8 @@ pub mod text;
 
 use crate::Error;
 use crate::count::{Counted, count, main_file};
-use crate::mapping::{Condition, FunctionMap, Position, RegionKind};
+use crate::mapping::{Condition, FunctionMap, Position, Region, RegionKind};
+use crate::mcdc::{self, evaluate};
 use crate::profile::Counters;
 use crate::segments::{Segment, Span, SpanKind, lines, segments};
 use crate::sidecar::Sidecar;
@@ -33,6 +34,10 @@ pub struct FileReport {
     /// In the order of their first lines.
     pub functions: Vec<FunctionReport>,
     pub branches: Vec<Branch>,
+    /// Decisions of several conditions, where the object was built with MC/DC.
+    pub decisions: Vec<Decision>,
+    /// Functions that were left out of instrumentation: neither covered nor uncovered.
+    pub unmeasured: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -60,6 +65,16 @@ pub struct Branch {
     pub condition: Option<Condition>,
 }
 
+/// One decision of several conditions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    pub start: Position,
+    pub end: Position,
+    /// Where each condition begins and ends, and whether it was shown to decide on its own; without those that the
+    /// compiler decided.
+    pub conditions: Vec<(Position, Position, bool)>,
+}
+
 /// Collects objects, then turns them into a [`Report`].
 #[derive(Debug, Default)]
 pub struct Builder {
@@ -79,8 +94,26 @@ impl Builder {
             let counted = count(map, function.map_or(&[], |f| counters.of(f)));
             let name = sidecar.name(map.name_ref).map_or_else(|| format!("{:016x}", map.name_ref), str::to_owned);
             self.add_function(name, map, &counted);
+            if let Some(function) = function.filter(|f| f.bitmap_bytes > 0) {
+                self.add_decisions(map, &evaluate(map, counters.bitmap_of(function), function.bitmap_numbering));
+            }
         }
         Ok(())
+    }
+
+    fn add_decisions(&mut self, map: &FunctionMap, decisions: &[mcdc::Decision]) {
+        for decision in decisions {
+            let region = &map.regions[decision.region];
+            let Some(path) = map.files.get(region.file as usize) else { continue };
+            let place = |r: &Region| (r.start, r.end);
+            let conditions = decision.conditions.iter().filter(|c| !c.folded).map(|c| {
+                let (start, end) = place(&map.regions[c.region]);
+                (start, end, c.covered)
+            });
+            let (start, end) = place(region);
+            let decision = Decision { start, end, conditions: conditions.collect() };
+            self.files.entry(path.clone()).or_default().decisions.push(decision);
+        }
     }
 
     pub fn finish(mut self) -> Report {
@@ -88,8 +121,7 @@ impl Builder {
             let file = self.files.entry(path).or_default();
             file.segments = segments(spans);
             file.lines = lines(&file.segments);
-            file.functions.sort_by(|a, b| (a.start, &a.name).cmp(&(b.start, &b.name)));
-            file.branches.sort_by_key(|b| (b.start, b.end));
+            merge_repeats(file);
         }
         Report { files: self.files }
     }
@@ -127,6 +159,40 @@ impl Builder {
         let function = FunctionReport { name, start, entries, regions, regions_run, lost_updates };
         self.files.entry(path.clone()).or_default().functions.push(function);
     }
+}
+
+/// What several objects share (functions of a header), or several uses of a macro, is one place in the source: its counts add
+/// up, and it ran if it ran anywhere.
+fn merge_repeats(file: &mut FileReport) {
+    file.functions.sort_by(|a, b| (a.start, &a.name).cmp(&(b.start, &b.name)));
+    file.functions.dedup_by(|next, kept| {
+        let same = (next.start, &next.name) == (kept.start, &kept.name);
+        if same {
+            kept.entries = kept.entries.saturating_add(next.entries);
+            kept.regions = kept.regions.max(next.regions);
+            kept.regions_run = kept.regions_run.max(next.regions_run);
+            kept.lost_updates |= next.lost_updates;
+        }
+        same
+    });
+    file.branches.sort_by_key(|b| (b.start, b.end));
+    file.branches.dedup_by(|next, kept| {
+        let same = (next.start, next.end) == (kept.start, kept.end);
+        if same {
+            kept.taken = kept.taken.saturating_add(next.taken);
+            kept.not_taken = kept.not_taken.saturating_add(next.not_taken);
+            kept.folded &= next.folded;
+        }
+        same
+    });
+    file.decisions.sort_by_key(|d| (d.start, d.end));
+    file.decisions.dedup_by(|next, kept| {
+        let same = (next.start, next.end, next.conditions.len()) == (kept.start, kept.end, kept.conditions.len());
+        if same {
+            kept.conditions.iter_mut().zip(&next.conditions).for_each(|(k, n)| k.2 |= n.2);
+        }
+        same
+    });
 }
 
 fn span_kind(kind: RegionKind) -> Option<SpanKind> {

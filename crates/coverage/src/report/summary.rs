@@ -25,13 +25,15 @@ impl AddAssign for Ratio {
     }
 }
 
-/// The four figures of a file.
+/// The figures of a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     pub functions: Ratio,
     pub lines: Ratio,
     pub regions: Ratio,
     pub branches: Ratio,
+    /// Conditions that were shown to decide on their own, of all in decisions (MC/DC).
+    pub conditions: Ratio,
 }
 
 impl Summary {
@@ -39,12 +41,14 @@ impl Summary {
         let ratio = |covered: usize, total: usize| Ratio { covered: covered as u64, total: total as u64 };
         let live = || file.branches.iter().filter(|b| !b.folded);
         let sides = live().map(|b| usize::from(b.taken > 0) + usize::from(b.not_taken > 0)).sum();
+        let conditions = || file.decisions.iter().flat_map(|d| &d.conditions);
         let regions = |f: fn(&super::FunctionReport) -> u32| file.functions.iter().map(|x| u64::from(f(x))).sum();
         Summary {
             functions: ratio(file.functions.iter().filter(|f| f.entries > 0).count(), file.functions.len()),
             lines: ratio(file.lines.values().filter(|c| **c > 0).count(), file.lines.len()),
             regions: Ratio { covered: regions(|f| f.regions_run), total: regions(|f| f.regions) },
             branches: ratio(sides, live().count() * 2),
+            conditions: ratio(conditions().filter(|c| c.2).count(), conditions().count()),
         }
     }
 
@@ -57,8 +61,20 @@ impl Summary {
     }
 
     /// The figures with their names, in the order in which reports show them.
-    pub fn named(&self) -> [(&'static str, Ratio); 4] {
-        [("functions", self.functions), ("lines", self.lines), ("regions", self.regions), ("branches", self.branches)]
+    pub fn named(&self) -> [(&'static str, Ratio); 5] {
+        [
+            ("functions", self.functions),
+            ("lines", self.lines),
+            ("regions", self.regions),
+            ("branches", self.branches),
+            ("conditions", self.conditions),
+        ]
+    }
+
+    /// The figures worth a column beside those of `total`: conditions only where there are any.
+    pub fn columns(&self, total: &Summary) -> impl Iterator<Item = (&'static str, Ratio)> {
+        let all = if total.conditions.total > 0 { 5 } else { 4 };
+        self.named().into_iter().take(all)
     }
 }
 
@@ -68,5 +84,6 @@ impl AddAssign for Summary {
         self.lines += other.lines;
         self.regions += other.regions;
         self.branches += other.branches;
+        self.conditions += other.conditions;
     }
 }

@@ -12,13 +12,14 @@ pub fn table(report: &Report) -> String {
     rows.push(("TOTAL".into(), Summary::of(report)));
     let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0).max("FILE".len());
     let mut out = format!("{:width$}", "FILE");
-    for heading in ["FUNCTIONS", "LINES", "REGIONS", "BRANCHES"] {
-        let _ = write!(out, "  {heading:>20}");
+    let total = Summary::of(report);
+    for (heading, _) in total.columns(&total) {
+        let _ = write!(out, "  {:>20}", heading.to_uppercase());
     }
     out.push('\n');
     for (name, summary) in rows {
         let _ = write!(out, "{name:width$}");
-        for (_, ratio) in summary.named() {
+        for (_, ratio) in summary.columns(&total) {
             let _ = write!(out, "  {:>20}", cell(ratio));
         }
         out.push('\n');
