@@ -124,6 +124,62 @@ fn every_format_and_the_gate() {
     assert!(said(&low).contains("coverage is too low: lines"), "{}", said(&low));
 }
 
+#[test]
+fn old_command_lines_work_under_the_old_name() {
+    let Some(home) = Home::build() else { return };
+    let old = home.0.path().join("bpfcov");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_hawkbell"), &old).expect("a link");
+    let script = home.0.path().join("app");
+    fs::write(&script, format!("#!/bin/sh\nexec {} {ARGS}\n", this().display())).expect("a script");
+    assert!(Command::new("chmod").arg("+x").arg(&script).status().is_ok_and(|s| s.success()));
+    let bpfcov = |args: &[&str]| {
+        let mut command = Command::new(&old);
+        command.args(args).current_dir(home.0.path()).env("XDG_STATE_HOME", home.0.path());
+        command.env(ORDERS, format!("{},guard,3 exit=5", home.object("guard"))).output().expect("bpfcov")
+    };
+    let code = |args: &[&str]| bpfcov(args).status.code();
+    assert_eq!(code(&[]), Some(0), "help");
+    assert_eq!(code(&["gen", "app"]), Some(1), "nothing was run yet");
+    assert_eq!(code(&["-v3", "running", "--", "./app"]), Some(5), "the program's status, by a prefix of the word");
+    assert_eq!(code(&["run", "./no-such-app"]), Some(1));
+    assert_eq!(code(&["gen", "app"]), Some(0));
+    assert!(home.0.path().join("app.profraw").exists());
+    assert_eq!(code(&["out", "-f", "nonsense", "app.profraw"]), Some(1));
+    assert_eq!(code(&["out", "--format=lc", "app.profraw"]), Some(0));
+    let lcov = fs::read_to_string(home.0.path().join("out.lcov")).expect("a report");
+    assert!(lcov.contains("FNDA:3,guard"), "{lcov}");
+    assert_eq!((code(&["out", "app.profraw"]), home.0.path().join("out_html/index.html").exists()), (Some(0), true));
+    assert_eq!((code(&["gen", "--unpin", "app"]), code(&["gen", "app"])), (Some(0), Some(1)));
+}
+
+#[test]
+fn conditions_that_are_never_true_compile_with_every_clang() {
+    let Some(home) = Home::build() else { return };
+    let source = home.0.path().join("idle.bpf.c");
+    fs::write(&source, IDLE).expect("write");
+    for clang in ["clang-14", "clang-15", "clang-16", "clang-19"] {
+        let args = ["cc", "-O2", "-g", "-target", "bpf", "-c", "idle.bpf.c", "-o", "idle.bpf.o"];
+        let Ok(built) = home.cover(&args).env("HAWKBELL_CLANG", clang).output() else { continue };
+        if said(&built).contains("no such file") {
+            println!("skipped: no {clang}");
+            continue;
+        }
+        assert!(built.status.success(), "{clang}: {}", said(&built));
+        home.run(&[], &format!("{},guard,3 exit=0", home.object("idle")));
+        assert_eq!(home.entries(), [("guard".to_owned(), 3)], "{clang}");
+    }
+}
+
+const IDLE: &str = "#define SEC(name) __attribute__((section(name), used))
+struct xdp_md { unsigned data, data_end; };
+SEC(\"xdp\") int guard(struct xdp_md *c)
+{
+	int size = sizeof(int);
+	return 1 + ((size > 7 && c->data) ? 5 : 1);
+}
+char LICENSE[] SEC(\"license\") = \"GPL\";
+";
+
 /// A scratch directory with instrumented objects.
 struct Home(tempfile::TempDir);
 
@@ -177,7 +233,7 @@ impl Home {
 
     /// Entries of the programs named like that, as the report has them.
     fn entries(&self) -> Vec<(String, u64)> {
-        let out = self.cover(&["out", "-f", "lcov", "-o", "entries"]).output().expect("out");
+        let out = self.cover(&["out", "-f", "lcov", "-o", "entries", "--known-only"]).output().expect("out");
         assert!(out.status.success(), "{}", said(&out));
         let text = fs::read_to_string(self.0.path().join("entries")).expect("a report");
         let entry = |line: &str| line.strip_prefix("FNDA:")?.split_once(',').map(|(n, f)| (f.to_owned(), n.parse().unwrap_or(0)));

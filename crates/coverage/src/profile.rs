@@ -1,10 +1,13 @@
 //! Counter values of one build: read from a map, summed over loads and runs, checked against the sidecar that explains
 //! them, and written for LLVM's tools.
 
+mod raw;
+
 use crate::Error;
 use crate::cursor::Cursor;
 use crate::layout::{BuildId, HEADER_BYTES, Header};
 use crate::sidecar::{Function, Sidecar};
+pub use raw::{RawVersion, profraw};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 

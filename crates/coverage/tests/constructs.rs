@@ -3,7 +3,7 @@
 
 mod support;
 
-use coverage::profile::{Counters, proftext};
+use coverage::profile::{Counters, RawVersion, profraw, proftext};
 use coverage::report::summary::Summary;
 use coverage::report::{Builder, lcov};
 use coverage::sidecar::Sidecar;
@@ -69,6 +69,37 @@ fn conditions_agree_with_llvm_cov() {
             assert_eq!((Some(ours.total), Some(ours.covered)), (theirs["count"].as_u64(), theirs["covered"].as_u64()), "seed {seed}");
         }
     }
+}
+
+#[test]
+fn raw_profiles_say_the_same_as_text() {
+    let (Some(clang), true) = (CLANGS.iter().find(|c| runs(c)), runs("llvm-profdata-19")) else {
+        println!("skipped: needs a clang and llvm-profdata-19");
+        return;
+    };
+    let home = tempfile::tempdir().expect("a scratch directory");
+    let object = home.path().join("raw.covobj");
+    compile(clang, &data("constructs.bpf.c"), &object, &["-fprofile-update=atomic"]);
+    let bytes = fs::read(&object).expect("read the object");
+    let sidecar = Sidecar::parse(&bytes).expect("a sidecar");
+    let counters = random_counters(&bytes, &sidecar, 3);
+    let merged = |name: &str, content: &[u8]| {
+        let path = home.path().join(name);
+        fs::write(&path, content).expect("write a profile");
+        let text = Command::new("llvm-profdata-19").args(["merge", "-text", "-o", "-"]).arg(path).output().expect("merge");
+        assert!(text.status.success(), "{name}: {}", String::from_utf8_lossy(&text.stderr));
+        let text = String::from_utf8_lossy(&text.stdout).into_owned();
+        let mut functions: Vec<_> = text.split("\n\n").map(|f| f.trim().to_owned()).filter(|f| !f.is_empty()).collect();
+        functions.sort();
+        functions
+    };
+    let one = profraw(&sidecar, &counters, RawVersion::of_llvm(19));
+    assert_eq!(merged("one.profraw", &one), merged("one.proftext", proftext(&sidecar, &counters).as_bytes()));
+    // Several builds follow each other in one file: twice the same is the double.
+    let double = proftext(&sidecar, &counters).repeat(2);
+    assert_eq!(merged("two.profraw", &one.repeat(2)), merged("two.proftext", double.as_bytes()));
+    let sizes = [12, 13, 14, 18, 19].map(|llvm| profraw(&sidecar, &counters, RawVersion::of_llvm(llvm)).len());
+    assert!(sizes[0] + 8 == sizes[1] && sizes[1] == sizes[2] && sizes[3] + 16 == sizes[4], "{sizes:?}");
 }
 
 /// Counters that an execution could have left: in a function, outer regions (lower numbers) ran more often than all inner

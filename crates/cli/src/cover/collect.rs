@@ -37,11 +37,19 @@ pub struct Run {
     command: Vec<OsString>,
 }
 
+impl Run {
+    /// The plain case: one program, one profile.
+    pub fn of(output: PathBuf, program: OsString, rest: &[OsString]) -> Run {
+        let command = std::iter::once(program).chain(rest.iter().cloned()).collect();
+        Run { output, append: false, no_wait: false, hold: Hold::Notify, pin: None, command }
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Hold {
     /// Stop map creations for a moment (seccomp, Linux 5.14); nothing gets lost
     Notify,
-    /// Watch the list of maps; what lives less than a few milliseconds may be missing
+    /// Watch the machine's list of maps: what lives less than a few milliseconds may be missing, what others load is included
     Watch,
 }
 
@@ -202,7 +210,7 @@ fn save(profile: &Profile, path: &Path, append: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-fn warn(text: &str) {
+pub fn warn(text: &str) {
     let _ = writeln!(anstream::stderr().lock(), "\u{1b}[1;33mwarning\u{1b}[0m: {text}");
 }
 

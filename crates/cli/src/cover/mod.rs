@@ -4,6 +4,7 @@
 
 mod cc;
 mod collect;
+mod compat;
 mod convert;
 mod report;
 mod sidecars;
@@ -11,7 +12,6 @@ mod sidecars;
 use crate::exit::Outcome;
 use crate::tools::Invocation;
 use clap::{CommandFactory, Parser, Subcommand};
-use std::path::PathBuf;
 
 /// Which lines, regions and branches of your eBPF code really ran in the kernel
 #[derive(Parser)]
@@ -22,12 +22,6 @@ use std::path::PathBuf;
   hawkbell cover out -f html -o coverage    the same to look at
   hawkbell cover collect                    read counters of programs that are running now")]
 struct Cover {
-    /// BPF file system, for `--pin` and for old command lines
-    #[arg(long, global = true, value_name = "PATH", default_value = "/sys/fs/bpf", hide = true)]
-    bpffs: PathBuf,
-    /// Say more (0 errors, 1 warnings, 2 what is done, 3 details)
-    #[arg(short, long, global = true, value_name = "LEVEL", num_args = 0..=1, default_missing_value = "2")]
-    verbose: Option<u8>,
     #[command(subcommand)]
     action: Action,
 }
@@ -66,6 +60,16 @@ pub fn command() -> clap::Command {
 }
 
 pub fn run(invocation: &Invocation) -> Outcome {
+    if invocation.program == OLD_NAME {
+        if let Some(outcome) = compat::run_old(invocation) {
+            return outcome;
+        }
+    }
+    if invocation.args.is_empty() {
+        let mut help = crate::tools::named(command(), &invocation.program);
+        report::print(&help.render_help().to_string())?;
+        return Ok(crate::exit::Exit::OK);
+    }
     let cover: Cover = invocation.parse_into()?;
     match cover.action {
         Action::Cc { args } => cc::run(&args),
@@ -83,3 +87,6 @@ pub fn run(invocation: &Invocation) -> Outcome {
 
 /// Where profiles go and come from when nothing else is said.
 const DEFAULT_PROFILE: &str = "hawkbell.cover";
+
+/// Under this name the old forms of `run`, `gen` and `out` are understood.
+const OLD_NAME: &str = "bpfcov";

@@ -25,6 +25,9 @@ pub struct Input {
     /// Sidecars, or directories with sidecars
     #[arg(long, value_name = "FILE|DIR")]
     object: Vec<PathBuf>,
+    /// Leave out builds whose sidecar is nowhere, with a warning, instead of failing
+    #[arg(long)]
+    known_only: bool,
     /// Only files whose path contains this
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
@@ -63,8 +66,17 @@ pub struct Out {
     /// File, or directory for html; `out.FORMAT` or `out_html` unless said
     #[arg(short, long, value_name = "PATH")]
     output: Option<PathBuf>,
-    #[arg(long, value_name = "TEXT", default_value = "eBPF coverage")]
+    #[arg(long, value_name = "TEXT", default_value = DEFAULT_TITLE)]
     title: String,
+}
+
+impl Out {
+    /// Everything of `profiles` in `format`, by its name.
+    pub fn of(profiles: Vec<PathBuf>, object: Vec<PathBuf>, format: &str, output: Option<PathBuf>) -> Out {
+        let input = Input { profiles, object, known_only: false, filter: None, map: Vec::new(), diff: None, fail_under: None };
+        let format = Format::from_str(format, true).unwrap_or(Format::Html);
+        Out { input, format, output, title: DEFAULT_TITLE.into() }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -154,7 +166,13 @@ fn build(input: &Input) -> Result<coverage::report::Report, Failure> {
     let sidecars = Sidecars::search(&input.object)?;
     let mut builder = Builder::default();
     for counters in profile.builds.values() {
-        let (path, sidecar) = explained(&sidecars, counters.build)?;
+        let (path, sidecar) = match explained(&sidecars, counters.build) {
+            Err(_) if input.known_only => {
+                super::collect::warn(&format!("build {}: left out, its sidecar is not known", counters.build.tag()));
+                continue;
+            }
+            known => known?,
+        };
         builder.add(&sidecar, counters).with_context(|| format!("sidecar `{}`", path.display()))?;
     }
     let mut report = builder.finish();
@@ -234,3 +252,5 @@ fn source(input: &Input, path: &str) -> Option<String> {
 fn now_seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
 }
+
+const DEFAULT_TITLE: &str = "eBPF coverage";
