@@ -17,7 +17,7 @@ pub fn run(args: &[OsString]) -> Outcome {
         return Ok(Exit::OK);
     }
     let (wrapper, clang_args) = Wrapper::read(args)?;
-    let clang = clang()?;
+    let clang = clang(wrapper.counting)?;
     let list = wrapper.write_profile_list(&clang)?;
     let options = Options { counting: wrapper.counting, profile_list: list.as_ref().map(|l| l.path.clone()) };
     match plan(&clang_args, &options) {
@@ -157,16 +157,25 @@ impl Drop for TemporaryFile {
     }
 }
 
-/// The user's clang, or the newest one that can compile for eBPF.
-pub fn clang() -> Result<OsString, Failure> {
-    if let Some(clang) = env::var_os("HAWKBELL_CLANG") {
-        return Ok(clang);
+/// The user's clang, or the newest one that can do what is asked for.
+fn clang(counting: Counting) -> Result<OsString, Failure> {
+    let oldest = if counting == Counting::Mcdc { FIRST_WITH_MCDC } else { FIRST_CLANG };
+    let known = env::var_os("HAWKBELL_CLANG");
+    let versions = (oldest..=NEWEST_CLANG).rev().map(|v| format!("clang-{v}"));
+    let candidates = std::iter::once("clang".to_owned()).chain(versions).filter(|name| on_path(name)).map(OsString::from);
+    let candidates = known.is_none().then_some(candidates).into_iter().flatten();
+    for clang in known.clone().into_iter().chain(candidates) {
+        match major_version(&clang)? {
+            Some(major) if major < oldest && known.is_some() => {
+                let text = format!("`{}`: version {major} is too old", clang.to_string_lossy());
+                return Err(Failure::message(text).help(format!("name clang {oldest} or newer in HAWKBELL_CLANG")));
+            }
+            Some(major) if major < oldest => {}
+            _ => return Ok(clang),
+        }
     }
-    let versions = (FIRST_CLANG..=NEWEST_CLANG).rev().map(|v| format!("clang-{v}"));
-    let found = std::iter::once("clang".to_owned()).chain(versions).find(|name| on_path(name));
-    found.map(OsString::from).ok_or_else(|| {
-        Failure::message("clang: not found on the PATH").help("install clang 13 or newer, or name it in HAWKBELL_CLANG")
-    })
+    let help = format!("install clang {oldest} or newer, or name it in HAWKBELL_CLANG");
+    Err(Failure::message(format!("clang {oldest} or newer: not found on the PATH")).help(help))
 }
 
 fn on_path(name: &str) -> bool {
@@ -190,6 +199,7 @@ fn exit_of(status: ExitStatus) -> Exit {
 }
 
 const FIRST_CLANG: u32 = 13;
+const FIRST_WITH_MCDC: u32 = 18;
 const NEWEST_CLANG: u32 = 22;
 /// Since clang 16 profile lists name categories.
 const FIRST_WITH_CATEGORIES: u32 = 16;

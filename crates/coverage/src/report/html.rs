@@ -46,7 +46,8 @@ fn common_prefix<'a>(mut paths: impl Iterator<Item = &'a str>) -> usize {
     let Some(first) = paths.next() else { return 0 };
     let shared = |a: &str, b: &str| a.bytes().zip(b.bytes()).take_while(|(x, y)| x == y).count();
     let length = paths.fold(first.len(), |length, path| length.min(shared(first, path)));
-    first.get(..length).and_then(|p| p.rfind('/')).map_or(0, |slash| slash + 1)
+    // The root alone says nothing: then paths stay whole.
+    first.get(..length).and_then(|p| p.rfind('/')).filter(|slash| *slash > 0).map_or(0, |slash| slash + 1)
 }
 
 fn index(report: &Report, title: &str, names: &[String], prefix: usize) -> String {
@@ -63,7 +64,9 @@ fn index(report: &Report, title: &str, names: &[String], prefix: usize) -> Strin
     }
     out.push_str("</tr></thead><tbody>");
     for ((path, file), name) in report.files.iter().zip(names) {
-        let _ = write!(out, "<tr><th scope=\"row\"><a href=\"{name}\">{}</a></th>", escape(&path[prefix..]));
+        let (directory, file_name) = path[prefix..].rsplit_once('/').map_or(("", &path[prefix..]), |(d, f)| (d, f));
+        let directory = if directory.is_empty() { String::new() } else { format!("<span>{}/</span>", escape(directory)) };
+        let _ = write!(out, "<tr><th scope=\"row\"><a href=\"{name}\">{directory}<b>{}</b></a></th>", escape(file_name));
         for (_, ratio) in Summary::of_file(file).columns(&total) {
             out.push_str(&figure(ratio));
         }
@@ -294,6 +297,7 @@ mod tests {
         assert_eq!([short(7), short(1234), short(5_000_000)], ["7", "1.23k", "5.00M"]);
         assert_eq!(escape("a<b & \"c\""), "a&lt;b &amp; &quot;c&quot;");
         assert_eq!(common_prefix(["/a/b/x.c", "/a/b/y.c", "/a/c.h"].into_iter()), 3);
+        assert_eq!(common_prefix(["/a/b/x.c", "/c/y.c"].into_iter()), 0);
         assert_eq!(readable("tc.bpf.c:____hook"), "hook");
     }
 }
