@@ -14,12 +14,17 @@ pub struct Object {
     name: String,
     object: libbpf_rs::Object,
     /// libbpf keeps a pointer into it, so it is dropped after `object`.
-    _log: LogBuffer,
+    log: LogBuffer,
 }
 
 impl Object {
     pub(crate) fn new(name: &str, object: libbpf_rs::Object, log: LogBuffer) -> Object {
-        Object { name: name.to_owned(), object, _log: log }
+        Object { name: name.to_owned(), object, log }
+    }
+
+    /// What the verifier said about the program loaded last, when [`crate::Loader::statistics`] asked it to.
+    pub fn verifier_log(&self) -> String {
+        self.log.text()
     }
 
     /// The map called `name`.

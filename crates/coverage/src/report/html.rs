@@ -203,8 +203,10 @@ fn code(out: &mut String, line: &str, here: &[Segment], before: Option<Segment>,
     for (column, next_marked) in bounds.chain([(usize::MAX, false)]) {
         let end = floor_boundary(line, column.min(line.len())).max(at);
         let part = escape(&line[at..end]);
-        if marked && !part.trim().is_empty() {
-            let _ = write!(out, "<mark>{part}</mark>");
+        let text = part.trim_start();
+        if marked && !text.is_empty() {
+            let indent = &part[..part.len() - text.len()];
+            let _ = write!(out, "{indent}<mark>{text}</mark>");
         } else {
             out.push_str(&part);
         }

@@ -120,10 +120,12 @@ fn entry_of(fd: &Fd, bound: &HashSet<u16>) -> FdEntry {
     let mut entry = FdEntry { ino: fd.ino, flags: FdFlags::FROM_PROC, ..FdEntry::new(fd.ty) };
     match &fd.detail {
         FdDetail::Socket { sip, sport, dip, dport, l4 } => {
+            let unconnected = sip.is_unspecified() && dip.is_unspecified() && *sport == 0 && *dport == 0;
             let served = bound.contains(sport);
             let ((sip, sport), (dip, dport)) = ends((*sip, *sport), (*dip, *dport), served);
             entry.socket = Socket::Inet { sip, sport, dip, dport, l4: *l4 };
-            entry.flags.set(if served { FdFlags::ROLE_SERVER } else { FdFlags::ROLE_CLIENT }, true);
+            let role = if served { FdFlags::ROLE_SERVER } else { FdFlags::ROLE_CLIENT };
+            entry.flags.set(role, !unconnected);
         }
         FdDetail::Server { ip, port, l4 } => entry.socket = Socket::Server { ip: *ip, port: *port, l4: *l4 },
         FdDetail::Unix { source, destination, .. } => {
@@ -135,6 +137,7 @@ fn entry_of(fd: &Fd, bound: &HashSet<u16>) -> FdEntry {
     entry.name = match &fd.detail {
         FdDetail::File { name, .. } | FdDetail::Named(name) => Str::from(name.as_slice()),
         FdDetail::Unix { path, .. } => Str::from(path.as_slice()),
+        FdDetail::Socket { .. } if !entry.has_role() => Str::default(),
         FdDetail::Socket { .. } | FdDetail::Server { .. } => Str::from(net::name(&entry.socket, b"")),
     };
     set_layer(&mut entry);
