@@ -139,7 +139,7 @@ impl Holder {
         let mut profile = Profile::default();
         let (mut missed, mut last_miss) = (self.missed, self.last_miss);
         let mut maps = Vec::new();
-        for (counters, map) in self.maps.into_iter().filter_map(counters) {
+        for (counters, map) in self.maps.iter().filter_map(counters) {
             maps.push((counters.build, map));
             // Two builds never share an identity; sizes that differ mean damage.
             if let Err(error) = profile.add(&counters) {
@@ -215,7 +215,7 @@ fn number(attr: &[u8], at: usize) -> Option<u32> {
 }
 
 /// `None` for a map that was never filled or is not ours after all.
-fn counters(map: OwnedFd) -> Option<(Counters, load::Map)> {
+fn counters(map: &OwnedFd) -> Option<(Counters, load::Map)> {
     let map = load::Map::from_descriptor(map.as_fd()).ok()?;
     let counters = Counters::from_map_value(&map.lookup(&[0; 4]).ok()??)?;
     Some((counters, map))

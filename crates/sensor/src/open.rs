@@ -282,6 +282,8 @@ const WANTED_32: u8 = 2;
 const SOCKETCALL_32: usize = 102;
 /// Records per poll; bounds how long a caller waits for its turn.
 const BATCH: usize = 16384;
+/// Longer than an event takes from its time stamp to its ring: only what is older is in order.
+const SETTLING_NS: u64 = 100_000;
 /// Sleep while events come and the longest one while none do: half of it is the median age of an event on a quiet
 /// machine, and with 8 MiB per ring a drain every 5 ms loses nothing below 22 million 72-byte events a second and CPU.
 const SHORTEST: Duration = Duration::from_millis(1);
