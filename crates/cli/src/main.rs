@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod completions;
+mod cover;
 mod dispatch;
 mod exit;
 mod kernel;

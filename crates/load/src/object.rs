@@ -117,6 +117,17 @@ impl Object {
         Ok((value, output))
     }
 
+    /// A descriptor of a program, for what this value has no call for.
+    ///
+    /// # Errors
+    /// [`Error::NoSuch`], EMFILE when no descriptor is left.
+    pub fn program_descriptor(&self, program: &str) -> Result<OwnedFd, Error> {
+        let found = self.program(program)?;
+        let copy = found.as_fd().try_clone_to_owned();
+        let errno = |e: std::io::Error| e.raw_os_error().unwrap_or(EMFILE);
+        copy.map_err(|e| Error::Call { what: "copy descriptor of", name: program.to_owned(), errno: errno(e) })
+    }
+
     /// Pins a program.
     ///
     /// # Errors
@@ -263,3 +274,5 @@ impl Read for Iter {
 fn attach_error(program: &str, errno: i32) -> Error {
     Error::Call { what: "attach program", name: program.to_owned(), errno }
 }
+
+const EMFILE: i32 = 24;

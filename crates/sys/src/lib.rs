@@ -7,8 +7,9 @@
 pub mod bpf;
 pub mod errno;
 pub mod lsm;
-pub mod perf;
 pub mod netlink;
 pub mod netns;
+pub mod notify;
+pub mod perf;
 pub mod ring;
 pub mod seccomp;
