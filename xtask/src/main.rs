@@ -1,5 +1,8 @@
-//! Chores of the project that are too long for a make target: `bench`, `docs`. Depends on nothing of ours: it drives
+//! Chores of the project that are too long for a make target: `docs`, `kernels`. Depends on nothing of ours: it drives
 //! the built programs from outside.
+
+mod cpio;
+mod kernels;
 
 use anyhow::{Context, Result, bail};
 use std::process::Command;
@@ -8,8 +11,9 @@ fn main() -> Result<()> {
     let mut args = std::env::args().skip(1);
     match args.next().as_deref() {
         Some("docs") => docs(),
-        Some(other) => bail!("unknown chore `{other}`: there are docs"),
-        None => bail!("name a chore: docs"),
+        Some("kernels") => kernels::run(&args.collect::<Vec<_>>()),
+        Some(other) => bail!("unknown chore `{other}`: there are docs, kernels"),
+        None => bail!("name a chore: docs, kernels"),
     }
 }
 
