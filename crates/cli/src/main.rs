@@ -5,11 +5,13 @@
 #![forbid(unsafe_code)]
 
 mod completions;
+mod cover;
 mod dispatch;
 mod exit;
 mod kernel;
 mod rules;
 mod tools;
+mod traffic;
 mod watch;
 
 use std::process::ExitCode;

@@ -56,6 +56,12 @@ pub static TOOLS: &[Tool] = &[
     },
     own("rules", crate::rules::command, crate::rules::run),
     own("replay", crate::watch::replay_command, crate::watch::run_replay),
+    Tool { known_as: KnownAs::Program("traffico"), ..own("traffic", crate::traffic::command, crate::traffic::run) },
+    Tool {
+        usage_exit: 1,
+        known_as: KnownAs::Program("bpfcov"),
+        ..own("cover", crate::cover::command, crate::cover::run)
+    },
     Tool { hidden: true, ..own("completions", crate::completions::command, crate::completions::run) },
     Tool { hidden: true, ..own("man", crate::completions::man_command, crate::completions::run_man) },
 ];

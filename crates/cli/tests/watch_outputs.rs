@@ -17,7 +17,7 @@ fn text_on_standard_output_has_the_known_form() {
     let (out, err, code) = run(&mut replay(dir.path(), 2, &[]));
     let alerts = lines_with(&out, "Warning opened");
     assert_eq!(alerts.len(), 2, "{out}{err}");
-    assert_eq!(alerts[0].split(" container_id").next(), Some("22:13:20.000000000: Warning opened /etc/shadow by cat"));
+    assert_eq!(alerts[0], "22:13:20.000000000: Warning opened /etc/shadow by cat container=host");
     assert!(out.ends_with(
         "Events detected: 2\nRule counts by severity:\n   WARNING: 2\nTriggered rules by rule name:\n   shadow: 2\n"
     ));

@@ -38,7 +38,11 @@ fn an_unknown_ca_is_refused_unless_told_otherwise() {
     let wrong = format!("http_output.ca_cert={}", Pki::make(other.path()).ca.display());
     let server = HttpsServer::start(&pki, false);
     let (_, err, _) = run(&mut replay(dir.path(), 1, &["http_output.enabled=true", &server.option(), &wrong]));
-    assert!(err.contains("output \"http\": 0 alerts delivered, 1 undeliverable") && err.contains("invalid peer certificate"), "{err}");
+    assert!(
+        err.contains("output \"http\": 0 alerts delivered, 1 undeliverable")
+            && err.contains("invalid peer certificate"),
+        "{err}"
+    );
     let server = HttpsServer::start(&pki, false);
     let options = ["http_output.enabled=true", &server.option(), &wrong, "http_output.insecure=true"];
     run(&mut replay(dir.path(), 1, &options));
@@ -52,7 +56,10 @@ fn mutual_tls_presents_the_client_certificate() {
     let ca = format!("http_output.ca_cert={}", pki.ca.display());
     let server = HttpsServer::start(&pki, true);
     let mtls = [
-        "http_output.enabled=true".to_owned(), server.option(), ca.clone(), "http_output.mtls=true".into(),
+        "http_output.enabled=true".to_owned(),
+        server.option(),
+        ca.clone(),
+        "http_output.mtls=true".into(),
         format!("http_output.client_cert={}", pki.client_cert.display()),
         format!("http_output.client_key={}", pki.client_key.display()),
     ];
@@ -69,11 +76,18 @@ fn certificate_files_that_do_not_work_are_named_at_the_start() {
     let pki = Pki::make(dir.path());
     let key = pki.client_key.display();
     for (options, want) in [
-        (vec!["http_output.ca_cert=/no/ca.pem".to_owned()], "certificate `/no/ca.pem`: No such file or directory".to_owned()),
+        (
+            vec!["http_output.ca_cert=/no/ca.pem".to_owned()],
+            "certificate `/no/ca.pem`: No such file or directory".to_owned(),
+        ),
         (vec![format!("http_output.ca_cert={key}")], format!("certificate `{key}`: no PEM certificate in it")),
         (
-            vec![format!("http_output.ca_cert={}", pki.ca.display()), "http_output.mtls=true".into(),
-                 format!("http_output.client_cert={}", pki.client_cert.display()), "http_output.client_key=/no/key".into()],
+            vec![
+                format!("http_output.ca_cert={}", pki.ca.display()),
+                "http_output.mtls=true".into(),
+                format!("http_output.client_cert={}", pki.client_cert.display()),
+                "http_output.client_key=/no/key".into(),
+            ],
             "private key `/no/key`: No such file or directory".to_owned(),
         ),
     ] {
@@ -84,6 +98,50 @@ fn certificate_files_that_do_not_work_are_named_at_the_start() {
         assert!(err.contains(&format!("error: http output: {want}")), "{err}");
         assert_eq!(code, Some(1));
     }
+}
+
+#[test]
+fn the_health_server_speaks_tls() {
+    if !common::may_watch() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let pki = Pki::make(dir.path());
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).unwrap().port();
+    let (port_option, certificate) =
+        (format!("webserver.listen_port={port}"), format!("webserver.ssl_certificate={}", pki.server.display()));
+    let mut command = common::hawkbell();
+    command.args(["watch", "-M", "60"]);
+    for option in [
+        "webserver.enabled=true",
+        "webserver.listen_address=127.0.0.1",
+        "webserver.ssl_enabled=true",
+        &port_option,
+        &certificate,
+    ] {
+        command.args(["-o", option]);
+    }
+    let mut child = command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
+    common::wait_for("the health server", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+    let answer = https_get(&pki, port, "/healthz");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(answer.ends_with("{\"status\": \"ok\"}"), "{answer}");
+}
+
+fn https_get(pki: &Pki, port: u16, path: &str) -> String {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(&std::fs::read(&pki.ca).unwrap()).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = builder.with_root_certificates(roots).with_no_client_auth();
+    let connection = rustls::ClientConnection::new(Arc::new(config), "localhost".try_into().unwrap()).unwrap();
+    let mut tls = StreamOwned::new(connection, std::net::TcpStream::connect(("127.0.0.1", port)).unwrap());
+    write!(tls, "GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    let mut text = String::new();
+    // The end of the connection is the end of the answer.
+    let _ = tls.read_to_string(&mut text);
+    text
 }
 
 /// A CA, a server certificate for localhost and a client certificate, as files.
@@ -118,7 +176,8 @@ impl Pki {
         let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&pem).flatten().collect();
         let key = PrivateKeyDer::from_pem_slice(&pem).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions().unwrap();
+        let builder =
+            ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions().unwrap();
         let builder = if wants_client {
             let mut roots = RootCertStore::empty();
             roots.add(CertificateDer::from_pem_slice(&std::fs::read(&self.ca).unwrap()).unwrap()).unwrap();
@@ -156,7 +215,7 @@ impl HttpsServer {
                 let mut chunk = [0; 4096];
                 while let Ok(count @ 1..) = tls.read(&mut chunk) {
                     request.extend_from_slice(&chunk[..count]);
-                    if String::from_utf8_lossy(&request).contains("\r\n\r\n") && request.ends_with(b"<NA>") {
+                    if String::from_utf8_lossy(&request).contains("\r\n\r\n") && request.ends_with(b"container=host") {
                         tls.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").ok()?;
                         return Some(String::from_utf8_lossy(&request).into_owned());
                     }

@@ -5,7 +5,7 @@
 use crate::context::Context;
 use crate::counters::{Counter, Counters};
 use crate::fields::Surroundings;
-use crate::parse::{After, FdUse, RecentExits, Row, Step, ThreadUse, rows};
+use crate::parse::{After, Births, FdUse, RecentExits, Row, Step, ThreadUse, rows};
 use crate::proc_source::ProcSource;
 use crate::state::{Limits, State, Thread, ThreadFlags};
 use event::snapshot::Snapshot;
@@ -42,6 +42,7 @@ pub struct Engine {
     options: Options,
     rows: Box<[Row]>,
     recent: RecentExits,
+    births: Births,
     source: Option<Box<dyn ProcSource>>,
     after: After,
     num: u64,
@@ -76,6 +77,7 @@ impl Engine {
             options,
             rows: rows(),
             recent: RecentExits::default(),
+            births: Births::default(),
             source: None,
             after: After::Nothing,
             num: 0,
@@ -144,6 +146,7 @@ impl Engine {
             self.first_ts = event.ts;
         }
         let mut step = Step {
+            ts: event.ts,
             tid: None,
             fd: None,
             enter: false,
@@ -151,6 +154,7 @@ impl Engine {
             after: After::Nothing,
             source: self.source.as_deref_mut(),
             recent: &mut self.recent,
+            births: &mut self.births,
         };
         associate(&mut self.state, event, row, &mut step);
         if let Some(parse) = row.parser {
@@ -308,11 +312,11 @@ fn match_enter(thread: &mut Thread, event: &Event<'_>, step: &mut Step<'_>) -> O
     let enters_execve =
         matches!(stored, Kind::SYSCALL_EXECVE_18_E | Kind::SYSCALL_EXECVE_19_E | Kind::SYSCALL_EXECVEAT_E);
     let fits = stored.0.wrapping_add(1) == event.kind.0 || (exits_execve && enters_execve);
-    step.enter = fits && !thread.enter_used;
-    thread.enter_used = true;
+    let was_used = std::mem::replace(&mut thread.enter_used, true);
+    step.enter = fits && !was_used;
     if step.enter {
         return Some(Counter::RetrievedEvents);
     }
     forget_enter(thread);
-    Some(Counter::RetrieveEventDrops)
+    (!was_used).then_some(Counter::RetrieveEventDrops)
 }

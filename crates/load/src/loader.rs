@@ -17,11 +17,13 @@ pub struct Loader<'a> {
     object: &'a [u8],
     globals: Vec<(String, Vec<u8>)>,
     max_entries: Vec<(String, u32)>,
+    value_bytes: Vec<(String, u32)>,
     reused: Vec<(String, &'a Map)>,
     inner: Vec<(String, &'a Map)>,
     autoload: Vec<(String, bool)>,
     attach_types: Vec<(String, ProgramAttachType)>,
     only: Option<Vec<String>>,
+    statistics: bool,
 }
 
 /// A program as the object declares it.
@@ -42,11 +44,13 @@ impl<'a> Loader<'a> {
             object,
             globals: Vec::new(),
             max_entries: Vec::new(),
+            value_bytes: Vec::new(),
             reused: Vec::new(),
             inner: Vec::new(),
             autoload: Vec::new(),
             attach_types: Vec::new(),
             only: None,
+            statistics: false,
         }
     }
 
@@ -60,6 +64,13 @@ impl<'a> Loader<'a> {
     #[must_use]
     pub fn max_entries(mut self, map: &str, entries: u32) -> Self {
         self.max_entries.push((map.to_owned(), entries));
+        self
+    }
+
+    /// Sets the size of a map's values.
+    #[must_use]
+    pub fn value_bytes(mut self, map: &str, bytes: u32) -> Self {
+        self.value_bytes.push((map.to_owned(), bytes));
         self
     }
 
@@ -95,6 +106,13 @@ impl<'a> Loader<'a> {
     #[must_use]
     pub fn attach_type(mut self, program: &str, ty: ProgramAttachType) -> Self {
         self.attach_types.push((program.to_owned(), ty));
+        self
+    }
+
+    /// Has the verifier say how much work a program was; see [`Object::verifier_log`].
+    #[must_use]
+    pub fn statistics(mut self) -> Self {
+        self.statistics = true;
         self
     }
 
@@ -171,7 +189,9 @@ impl<'a> Loader<'a> {
             }
             let mut map = open.maps_mut().find(|m| is_section(m.name().to_string_lossy().as_ref(), &section));
             let bytes = map.as_mut().and_then(|m| m.initial_value_mut());
-            let slot = bytes.and_then(|b| b.get_mut(offset..offset + size)).ok_or_else(|| self.no_such("section", &section))?;
+            let slot = bytes
+                .and_then(|b| b.get_mut(offset..offset + size))
+                .ok_or_else(|| self.no_such("section", &section))?;
             slot.copy_from_slice(value);
         }
         Ok(())
@@ -181,6 +201,10 @@ impl<'a> Loader<'a> {
         for (name, entries) in &self.max_entries {
             let mut map = self.open_map(open, name)?;
             map.set_max_entries(*entries).map_err(|e| Error::call("resize map", name, &e))?;
+        }
+        for (name, bytes) in &self.value_bytes {
+            let mut map = self.open_map(open, name)?;
+            map.set_value_size(*bytes).map_err(|e| Error::call("resize values of map", name, &e))?;
         }
         for (name, existing) in &self.reused {
             let mut map = self.open_map(open, name)?;
@@ -213,6 +237,9 @@ impl<'a> Loader<'a> {
                 program.set_attach_type(ty.clone());
             }
             log.attach(&mut program);
+            if self.statistics {
+                program.set_log_level(BPF_LOG_STATS);
+            }
         }
         Ok(())
     }
@@ -222,11 +249,7 @@ impl<'a> Loader<'a> {
         let said = SAID.take();
         let program = said.iter().find_map(|line| line.strip_prefix("prog '")?.split_once('\''));
         match program {
-            Some((program, _)) => {
-                let log = log.text();
-                let log = if log.is_empty() { said_about(&said) } else { log };
-                Refused::new(program.to_owned(), errno, log).into()
-            }
+            Some((program, _)) => Refused::new(program.to_owned(), errno, log.text(), said_about(&said)).into(),
             None => Error::Load { object: self.name.clone(), errno, said: said_about(&said) },
         }
     }
@@ -234,7 +257,9 @@ impl<'a> Loader<'a> {
 
 /// What libbpf said that is not about one program being refused by the kernel, as one line.
 fn said_about(said: &[String]) -> String {
-    let own = |l: &&String| !l.contains("BPF program load failed") && !l.contains("failed to load") && !l.contains("PROG LOAD LOG");
+    let own = |l: &&String| {
+        !l.contains("BPF program load failed") && !l.contains("failed to load") && !l.contains("PROG LOAD LOG")
+    };
     said.iter().filter(own).map(|l| l.trim()).collect::<Vec<_>>().join("; ")
 }
 
@@ -242,6 +267,9 @@ fn said_about(said: &[String]) -> String {
 fn is_section(map: &str, section: &str) -> bool {
     map == section || map.split_once('.').is_some_and(|(_, rest)| section.strip_prefix('.') == Some(rest))
 }
+
+/// uapi/linux/bpf.h does not name it: include/linux/bpf_verifier.h, Linux 5.2.
+const BPF_LOG_STATS: u32 = 4;
 
 thread_local! {
     /// Warnings of libbpf on this thread since the last load began.

@@ -5,7 +5,7 @@ use crate::ffi::{self, LogBuffer};
 use crate::map::Map;
 use libbpf_rs::{MapCore, ProgramMut};
 use std::io::Read;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 /// An object in the kernel. Dropping it unloads programs that no link, pin or program array holds.
@@ -14,12 +14,17 @@ pub struct Object {
     name: String,
     object: libbpf_rs::Object,
     /// libbpf keeps a pointer into it, so it is dropped after `object`.
-    _log: LogBuffer,
+    log: LogBuffer,
 }
 
 impl Object {
     pub(crate) fn new(name: &str, object: libbpf_rs::Object, log: LogBuffer) -> Object {
-        Object { name: name.to_owned(), object, _log: log }
+        Object { name: name.to_owned(), object, log }
+    }
+
+    /// What the verifier said about the program loaded last, when [`crate::Loader::statistics`] asked it to.
+    pub fn verifier_log(&self) -> String {
+        self.log.text()
     }
 
     /// The map called `name`.
@@ -112,13 +117,27 @@ impl Object {
         Ok((value, output))
     }
 
+    /// A descriptor of a program, for what this value has no call for.
+    ///
+    /// # Errors
+    /// [`Error::NoSuch`], EMFILE when no descriptor is left.
+    pub fn program_descriptor(&self, program: &str) -> Result<OwnedFd, Error> {
+        let found = self.program(program)?;
+        let copy = found.as_fd().try_clone_to_owned();
+        let errno = |e: std::io::Error| e.raw_os_error().unwrap_or(EMFILE);
+        copy.map_err(|e| Error::Call { what: "copy descriptor of", name: program.to_owned(), errno: errno(e) })
+    }
+
     /// Pins a program.
     ///
     /// # Errors
     /// EEXIST when the path is taken, EINVAL outside a BPF file system.
     pub fn pin_program(&self, program: &str, path: &Path) -> Result<(), Error> {
-        ffi::pin(self.program(program)?.as_fd(), path)
-            .map_err(|errno| Error::Call { what: "pin program", name: program.to_owned(), errno })
+        ffi::pin(self.program(program)?.as_fd(), path).map_err(|errno| Error::Call {
+            what: "pin program",
+            name: program.to_owned(),
+            errno,
+        })
     }
 
     /// Puts a program into slot `index` of a program array.
@@ -127,6 +146,19 @@ impl Object {
     /// EINVAL when the program does not fit the array's other programs.
     pub fn tail_call_target(&self, array: &Map, index: u32, program: &str) -> Result<(), Error> {
         array.update_fd(&index.to_ne_bytes(), self.program(program)?.as_fd())
+    }
+
+    /// The loaded program, open a second time.
+    ///
+    /// # Errors
+    /// EMFILE when no descriptor is left.
+    pub fn program_fd(&self, program: &str) -> Result<OwnedFd, Error> {
+        let fd = self.program(program)?.as_fd().try_clone_to_owned();
+        fd.map_err(|e| Error::Call {
+            what: "open program",
+            name: program.to_owned(),
+            errno: e.raw_os_error().unwrap_or(0),
+        })
     }
 
     pub(crate) fn program(&self, name: &str) -> Result<ProgramMut<'_>, Error> {
@@ -189,6 +221,30 @@ impl Link {
     }
 }
 
+impl Link {
+    pub(crate) fn raw(&self) -> &libbpf_rs::Link {
+        &self.link
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.program
+    }
+}
+
+impl Link {
+    /// Exchanges the program behind the link for a loaded one, without a moment in which none is attached.
+    ///
+    /// # Errors
+    /// EINVAL when type or attach type differ, ENOLINK when the interface is gone.
+    pub fn replace_with(&self, program: BorrowedFd<'_>) -> Result<(), Error> {
+        ffi::update_link(self.as_fd(), program).map_err(|errno| Error::Call {
+            what: "replace program of link",
+            name: self.program.clone(),
+            errno,
+        })
+    }
+}
+
 impl AsFd for Link {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.link.as_fd()
@@ -218,3 +274,5 @@ impl Read for Iter {
 fn attach_error(program: &str, errno: i32) -> Error {
     Error::Call { what: "attach program", name: program.to_owned(), errno }
 }
+
+const EMFILE: i32 = 24;

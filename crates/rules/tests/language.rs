@@ -53,8 +53,8 @@ fn read_event(lines: &[&str]) -> (Kind, FakeEvent) {
         let (field, value) = line.split_once(": ").expect("field: value");
         if field == "evt.type" {
             let name = value.trim_matches('"');
-            let rows = tables::events().iter().filter(|e| e.name == name && !e.is_enter);
-            kind = rows.last().map_or(Kind::GENERIC_X, |e| e.kind);
+            let row = tables::events().iter().rfind(|e| e.name == name && !e.is_enter);
+            kind = row.map_or(Kind::GENERIC_X, |e| e.kind);
         }
         if let Some(host) = field.strip_prefix("host ") {
             let addresses = value.split(' ').map(|a| a.parse().expect("an address")).collect();
@@ -75,7 +75,13 @@ fn read_value(field: &str, text: &str, catalogue: &Catalogue) -> Owned {
         return Owned::List(items.map(|i| read_value(field, i, catalogue)).collect());
     }
     if let Some(text) = text.strip_prefix('"').and_then(|t| t.strip_suffix('"')) {
-        return Owned::Str(text.replace("\\n", "\n").replace("\\xff", "\u{1}").bytes().map(|b| if b == 1 { 0xff } else { b }).collect());
+        return Owned::Str(
+            text.replace("\\n", "\n")
+                .replace("\\xff", "\u{1}")
+                .bytes()
+                .map(|b| if b == 1 { 0xff } else { b })
+                .collect(),
+        );
     }
     if let Some(text) = text.strip_prefix("bytes ") {
         return Owned::Bytes(text.as_bytes().to_vec());
@@ -104,7 +110,11 @@ fn check(line: &str, (kind, event): &(Kind, FakeEvent)) -> Result<(), String> {
     if expected == "error" && message.is_empty() && observed.starts_with("error ") {
         return Ok(());
     }
-    if observed == wanted { Ok(()) } else { Err(format!("{condition}\n    wanted   {wanted}\n    observed {observed}")) }
+    if observed == wanted {
+        Ok(())
+    } else {
+        Err(format!("{condition}\n    wanted   {wanted}\n    observed {observed}"))
+    }
 }
 
 fn load(condition: &str) -> (Loader, LoadResult) {
@@ -155,7 +165,8 @@ fn fields_are_extracted_once_and_lazily() {
         let source = program.source("syscall").expect("a source");
         let mut matched = Vec::new();
         program.evaluate(source, Kind::SYSCALL_OPENAT_2_X, &event, &Bump::new(), &mut matched);
-        let names: Vec<_> = matched.iter().map(|id| loader.rule_set().rule(*id).expect("a rule").name.as_str()).collect();
+        let names: Vec<_> =
+            matched.iter().map(|id| loader.rule_set().rule(*id).expect("a rule").name.as_str()).collect();
         assert_eq!(names, expected);
         assert_eq!(event.extractions.get(), 2, "proc.name and fd.name, each once");
     }

@@ -1,5 +1,10 @@
-//! Helpers for tests that touch the kernel: broken environments to run a program in. Words come in, a confined process goes
-//! out. Never linked into the product, and nothing of it outlives the test.
+//! Helpers for tests that touch the kernel: places that are made for one test and removed with it, broken environments to
+//! run a program in. Comes in: what a test needs (root, a network namespace with a cable, a confinement). Goes out: a guard
+//! that cleans up when it is dropped, or a confined process. Never linked into the product; never anything on an interface
+//! of the machine's own namespace.
+
 #![forbid(unsafe_code)]
 
 pub mod confine;
+pub mod netns;
+pub mod root;

@@ -1,5 +1,7 @@
 //! An event made of field values, for tests: what a field yields is what the test says, everything else is absent.
 
+#![allow(dead_code)] // each test file uses another part of it
+
 use bumpalo::Bump;
 use event::{FieldRef, FieldSource, Value};
 use std::cell::Cell;
@@ -19,7 +21,7 @@ pub enum Owned {
     List(Vec<Owned>),
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct FakeEvent {
     pub values: HashMap<String, Owned>,
     pub candidates: HashMap<String, Vec<Owned>>,

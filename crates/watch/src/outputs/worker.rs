@@ -172,6 +172,7 @@ impl Worker {
         }
         *down = limit > 0;
         *attempts = 0;
+        self.channel.give_up();
         batch.pop_front();
         self.counters.undelivered.fetch_add(1, Ordering::Relaxed);
     }
