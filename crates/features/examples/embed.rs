@@ -2,6 +2,8 @@
 //! requirements as arguments, for example `cargo run -p features --example embed -- btf program:tracing/tp_btf`, or with
 //! `--full` for a count of everything that the kernel answers.
 
+#![allow(clippy::print_stdout, reason = "says what was skipped or answered")]
+
 use features::{Machine, Requirement, Scope, Snapshot, check};
 
 fn main() {

@@ -29,7 +29,8 @@ impl Props {
             let request = MapCreate { map_type, key_bytes, value_bytes, max_entries, flags, ..MapCreate::default() };
             sys::bpf::map_create(&request).ok().map(|fd| (letter, fd))
         };
-        let constant = map('S', 2, 4, 8, 1, READ_ONLY_FOR_PROGRAMS).filter(|(_, fd)| sys::bpf::map_freeze(fd.as_fd()).is_ok());
+        let constant =
+            map('S', 2, 4, 8, 1, READ_ONLY_FOR_PROGRAMS).filter(|(_, fd)| sys::bpf::map_freeze(fd.as_fd()).is_ok());
         let made = [
             map('A', 2, 4, 8, 1, 0),
             map('Q', 22, 0, 8, 1, 0),
@@ -89,11 +90,15 @@ impl Machine {
             return too_old;
         }
         match self.program_type(program_type) {
-            Answer::Supported => Answer::unknown(Cause::Inconclusive, format!("bpf_{name} in {kind} programs can only be tried with a whole object"))
-                .fix("check the object with --load"),
-            Answer::Unsupported(reason) | Answer::Unknown(reason) => {
-                Answer::Unknown(Reason { text: format!("bpf_{name} cannot be tried in {kind} programs: {}", reason.text), ..reason })
-            }
+            Answer::Supported => Answer::unknown(
+                Cause::Inconclusive,
+                format!("bpf_{name} in {kind} programs can only be tried with a whole object"),
+            )
+            .fix("check the object with --load"),
+            Answer::Unsupported(reason) | Answer::Unknown(reason) => Answer::Unknown(Reason {
+                text: format!("bpf_{name} cannot be tried in {kind} programs: {}", reason.text),
+                ..reason
+            }),
         }
     }
 
@@ -121,7 +126,9 @@ impl<'a> Chain<'a> {
 
     fn answers(mut self) -> Vec<Answer> {
         let mut order = PLAIN.to_vec();
-        order.extend((1..=self.answers.len() as u32).filter(|id| PLAIN.iter().all(|(plain, _)| plain != id)).map(|id| (id, "")));
+        order.extend(
+            (1..=self.answers.len() as u32).filter(|id| PLAIN.iter().all(|(plain, _)| plain != id)).map(|id| (id, "")),
+        );
         // The kernel looks at every instruction before it verifies, so the chain is only as long as the last run of luck.
         let (mut at, mut length) = (0, LONGEST_CHAIN);
         while let Some(rest) = order.get(at..).filter(|rest| !rest.is_empty()) {
@@ -133,14 +140,18 @@ impl<'a> Chain<'a> {
             length = (2 * there).clamp(1, LONGEST_CHAIN);
         }
         let (machine, shape) = (self.machine, self.shape);
-        self.answers.into_iter().zip(1u32..).map(|(known, id)| known.unwrap_or_else(|| single(machine, shape, id))).collect()
+        self.answers
+            .into_iter()
+            .zip(1u32..)
+            .map(|(known, id)| known.unwrap_or_else(|| single(machine, shape, id)))
+            .collect()
     }
 
     /// Asks for one helper by itself; 1 when it is there, so that a longer chain is tried again.
     fn settle_one(&mut self, id: u32) -> usize {
         let answer = single(self.machine, self.shape, id);
         let there = usize::from(answer.is_supported());
-        self.note(id, answer);
+        self.note(id, &answer);
         there
     }
 
@@ -152,17 +163,17 @@ impl<'a> Chain<'a> {
         let stopped = steps.and_then(|steps| calls.iter().position(|call| *call == steps));
         let past_all = steps.is_some_and(|steps| calls.last().is_some_and(|last| steps > *last));
         let there = if past_all { calls.len() } else { stopped.unwrap_or(0) };
-        list.iter().take(there).for_each(|(id, _)| self.note(*id, Answer::Supported));
+        list.iter().take(there).for_each(|(id, _)| self.note(*id, &Answer::Supported));
         let Some((id, _)) = list.get(there).filter(|_| there < calls.len()) else { return (there, there) };
         if stopped.is_some() && outcome.as_ref().err() == Some(&errno::EACCES) {
-            self.note(*id, Answer::Supported);
+            self.note(*id, &Answer::Supported);
             return (there + 1, there + 1);
         }
         // The one it stopped at is asked by itself.
         (there + 1, there + self.settle_one(*id))
     }
 
-    fn note(&mut self, id: u32, answer: Answer) {
+    fn note(&mut self, id: u32, answer: &Answer) {
         self.answers.get_mut(id as usize - 1).into_iter().for_each(|slot| *slot = Some(answer.clone()));
     }
 
@@ -203,7 +214,9 @@ fn argument(insns: &mut Vec<u64>, register: u8, letter: char, props: &Props) -> 
             insns.push(insn(ADD_IMM, register, 0, 0, -16 * (1 + "mnd".find(letter)? as i32)));
         }
         'S' => insns.extend([insn(WIDE_LOAD, register, PSEUDO_MAP_VALUE, 0, props.fd('S')?), 0]),
-        map if map.is_ascii_uppercase() => insns.extend([insn(WIDE_LOAD, register, PSEUDO_MAP_FD, 0, props.fd(map)?), 0]),
+        map if map.is_ascii_uppercase() => {
+            insns.extend([insn(WIDE_LOAD, register, PSEUDO_MAP_FD, 0, props.fd(map)?), 0]);
+        }
         's' => insns.push(insn(MOV_IMM, register, 0, 0, 16)),
         digit => insns.push(insn(MOV_IMM, register, 0, 0, digit.to_digit(10)? as i32)),
     }
@@ -249,7 +262,8 @@ fn only_elsewhere(log: &str, shape: &Shape, id: u32) -> Answer {
     let (name, _) = uapi::helper(id).unwrap_or(("?", ""));
     if log.contains("sleepable") {
         let text = format!("bpf_{name} may be called only in sleepable programs; {} is not", shape.name);
-        return Answer::no(Cause::Absent, text).fix("use a sleepable section such as fentry.s, lsm.s, uprobe.s or syscall");
+        return Answer::no(Cause::Absent, text)
+            .fix("use a sleepable section such as fentry.s, lsm.s, uprobe.s or syscall");
     }
     Answer::Supported
 }
@@ -261,9 +275,13 @@ fn absent(machine: &Machine, shape: &Shape, id: u32) -> Answer {
     let (name, _) = uapi::helper(id).unwrap_or(("?", ""));
     if let Some(mode) = locked_down(machine, id) {
         let text = format!("bpf_{name} is refused by kernel lockdown ({mode})");
-        return Answer::no(Cause::Lockdown, text).fix("boot without lockdown (lockdown= boot parameter, Secure Boot), or do without this helper");
+        return Answer::no(Cause::Lockdown, text)
+            .fix("boot without lockdown (lockdown= boot parameter, Secure Boot), or do without this helper");
     }
-    Answer::no(Cause::Absent, format!("bpf_{name} is not available to {} programs on this kernel", program::type_name(shape.program_type)))
+    Answer::no(
+        Cause::Absent,
+        format!("bpf_{name} is not available to {} programs on this kernel", program::type_name(shape.program_type)),
+    )
 }
 
 /// Helpers that `security_locked_down` gates: LOCKDOWN_BPF_WRITE_USER (integrity), LOCKDOWN_BPF_READ_KERNEL (confidentiality).
@@ -299,19 +317,105 @@ const SECOND_THOUGHTS: &[u32] = &[107, 108, 145, 146, 147, 148, 156, 157, 173, 1
 /// Helpers with the letters of plain arguments, in the order they are asked; a value that the next one takes comes right before.
 const PLAIN: &[(u32, &str)] = &[
     // Every type on recent kernels.
-    (1, "Am"), (2, "Amn0"), (3, "Am"), (5, ""), (7, ""), (8, ""), (42, ""), (87, "Qm0"), (88, "Qm"), (89, "Qm"), (118, ""),
-    (125, ""), (130, "Rm80"), (134, "R0"), (208, ""), (195, "Dm0"), (131, "R80"), (132, "r0"), (131, "R80"), (133, "r0"),
-    (198, "R80d"), (201, "m8d00"), (202, "d0m80"), (203, "d08"), (199, "d0"), (198, "R80d"), (200, "d0"), (6, "m8"), (35, ""),
-    (105, "m80n"), (106, "m80n"), (112, "m80"), (114, "m80"), (158, ""), (113, "m80"), (115, "m80"), (165, "msS00"),
-    (182, "m8S"), (177, "m8n8"), (149, "msns0"), (158, ""), (141, "vms0"), (158, ""), (175, "v"), (14, ""), (15, ""),
-    (16, "ms"), (80, ""), (123, "0"), (120, "00m8"), (37, "C0"), (22, "P0"), (55, "P0ms"), (176, "ms0"),
+    (1, "Am"),
+    (2, "Amn0"),
+    (3, "Am"),
+    (5, ""),
+    (7, ""),
+    (8, ""),
+    (42, ""),
+    (87, "Qm0"),
+    (88, "Qm"),
+    (89, "Qm"),
+    (118, ""),
+    (125, ""),
+    (130, "Rm80"),
+    (134, "R0"),
+    (208, ""),
+    (195, "Dm0"),
+    (131, "R80"),
+    (132, "r0"),
+    (131, "R80"),
+    (133, "r0"),
+    (198, "R80d"),
+    (201, "m8d00"),
+    (202, "d0m80"),
+    (203, "d08"),
+    (199, "d0"),
+    (198, "R80d"),
+    (200, "d0"),
+    (6, "m8"),
+    (35, ""),
+    (105, "m80n"),
+    (106, "m80n"),
+    (112, "m80"),
+    (114, "m80"),
+    (158, ""),
+    (113, "m80"),
+    (115, "m80"),
+    (165, "msS00"),
+    (182, "m8S"),
+    (177, "m8n8"),
+    (149, "msns0"),
+    (158, ""),
+    (141, "vms0"),
+    (158, ""),
+    (175, "v"),
+    (14, ""),
+    (15, ""),
+    (16, "ms"),
+    (80, ""),
+    (123, "0"),
+    (120, "00m8"),
+    (37, "C0"),
+    (22, "P0"),
+    (55, "P0ms"),
+    (176, "ms0"),
     // Tracing and control-group types.
-    (109, "0"), (117, "0"), (4, "m80"), (45, "m80"), (67, "cms0"), (174, "c"),
+    (109, "0"),
+    (117, "0"),
+    (4, "m80"),
+    (45, "m80"),
+    (67, "cms0"),
+    (174, "c"),
     // Types that work on packets.
-    (9, "c0m40"), (10, "c0000"), (11, "c0000"), (13, "c00"), (17, "c"), (18, "c00"), (19, "c"), (23, "00"), (24, "c"),
-    (31, "c00"), (32, "c0"), (34, "c"), (38, "c00"), (39, "c0"), (40, "c0"), (41, "c"), (43, "c00"), (46, "c"), (47, "c"),
-    (48, "c0"), (50, "c000"), (97, "c"), (135, "c0"), (155, "00"), (160, ""), (192, "c00"), (26, "c0m4"), (68, "c0m40"),
-    (79, "c"), (83, "c0"), (151, "c"), (33, "cC0"), (122, "c"), (20, "cms0"), (29, "cms"), (30, "cm8"), (66, "c0ms0"),
+    (9, "c0m40"),
+    (10, "c0000"),
+    (11, "c0000"),
+    (13, "c00"),
+    (17, "c"),
+    (18, "c00"),
+    (19, "c"),
+    (23, "00"),
+    (24, "c"),
+    (31, "c00"),
+    (32, "c0"),
+    (34, "c"),
+    (38, "c00"),
+    (39, "c0"),
+    (40, "c0"),
+    (41, "c"),
+    (43, "c00"),
+    (46, "c"),
+    (47, "c"),
+    (48, "c0"),
+    (50, "c000"),
+    (97, "c"),
+    (135, "c0"),
+    (155, "00"),
+    (160, ""),
+    (192, "c00"),
+    (26, "c0m4"),
+    (68, "c0m40"),
+    (79, "c"),
+    (83, "c0"),
+    (151, "c"),
+    (33, "cC0"),
+    (122, "c"),
+    (20, "cms0"),
+    (29, "cms"),
+    (30, "cm8"),
+    (66, "c0ms0"),
 ];
 
 #[cfg(test)]

@@ -111,7 +111,8 @@ impl KernelBtf {
     pub fn modules(&self) -> Vec<(String, Vec<u8>)> {
         let entries = std::fs::read_dir(&self.dir).into_iter().flatten().flatten();
         let names = entries.map(|e| e.file_name().to_string_lossy().into_owned()).filter(|name| name != "vmlinux");
-        let mut all: Vec<_> = names.filter_map(|name| Some((name.clone(), std::fs::read(self.dir.join(name)).ok()?))).collect();
+        let mut all: Vec<_> =
+            names.filter_map(|name| Some((name.clone(), std::fs::read(self.dir.join(name)).ok()?))).collect();
         all.sort();
         all
     }
@@ -352,7 +353,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(dir.path().join("sys/kernel/btf")).unwrap();
         std::fs::write(dir.path().join("sys/kernel/btf/vmlinux"), b"junk that is long enough").unwrap();
-        assert!(matches!(KernelBtf::new(&Root::new(dir.path())).id(Kind::Func, LSM_TARGET), Err(Missing::Broken { .. })));
+        assert!(matches!(
+            KernelBtf::new(&Root::new(dir.path())).id(Kind::Func, LSM_TARGET),
+            Err(Missing::Broken { .. })
+        ));
     }
 
     #[test]

@@ -24,7 +24,8 @@ impl Mapping {
         }
         let len = usize::try_from(rustix::fs::fstat(file.as_fd()).map_err(code)?.st_size).map_err(|_| libc::EFBIG)?;
         // SAFETY: a new private read-only mapping of `len` bytes; the file is a sysfs attribute, which keeps its size.
-        let address = unsafe { libc::mmap(std::ptr::null_mut(), len, libc::PROT_READ, libc::MAP_PRIVATE, file.as_raw_fd(), 0) };
+        let address =
+            unsafe { libc::mmap(std::ptr::null_mut(), len, libc::PROT_READ, libc::MAP_PRIVATE, file.as_raw_fd(), 0) };
         if address == libc::MAP_FAILED {
             return Err(std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO));
         }
@@ -52,6 +53,7 @@ impl Drop for Mapping {
 const SYSFS_MAGIC: u32 = 0x6265_6572;
 
 #[cfg(test)]
+#[allow(clippy::print_stdout, reason = "says what was skipped")]
 mod tests {
     use super::*;
 

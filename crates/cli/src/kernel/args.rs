@@ -90,7 +90,10 @@ fn long<'a>(
     word: &str,
     words: &mut impl Iterator<Item = &'a str>,
 ) -> Result<(), Envelope> {
-    let (name, value) = word.trim_start_matches("--").split_once('=').map_or((word.trim_start_matches("--"), None), |(n, v)| (n, Some(v)));
+    let (name, value) = word
+        .trim_start_matches("--")
+        .split_once('=')
+        .map_or((word.trim_start_matches("--"), None), |(n, v)| (n, Some(v)));
     match name {
         "help" => parsed.help = true,
         "mcp" => parsed.mcp = native_bool(value),
@@ -168,7 +171,8 @@ fn take<'a>(
     };
     match flag.value {
         Value::Features => {
-            let items = features_of(text, parsed.native).map_err(|error| bad_value(path, flag, text, "feature", &error.to_string()))?;
+            let items = features_of(text, parsed.native)
+                .map_err(|error| bad_value(path, flag, text, "feature", &error.to_string()))?;
             parsed.require.get_or_insert_default().extend(items);
         }
         Value::Choice(words) if !words.contains(&text) => {
