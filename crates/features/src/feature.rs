@@ -277,10 +277,10 @@ fn perf_event_open(machine: &Machine) -> Answer {
 }
 
 fn sleepable(machine: &Machine) -> Answer {
-    let answers: Vec<Answer> = SLEEPABLE_SHAPES.iter().map(|name| machine.loads_named(name)).collect();
-    if answers.iter().any(Answer::is_supported) {
+    if SLEEPABLE_SHAPES.iter().any(|name| machine.loads_named(name).is_supported()) {
         return Answer::Supported;
     }
+    let answers: Vec<Answer> = SLEEPABLE_SHAPES.iter().map(|name| machine.loads_named(name)).collect();
     let denied = answers.iter().find(|answer| is_denied(answer)).or(answers.first());
     let model = machine.config().ok().map(crate::legacy::preempt_mode);
     let note =

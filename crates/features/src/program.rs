@@ -85,6 +85,9 @@ pub(crate) fn request<'a>(machine: &Machine, shape: &Shape, insns: &'a [u64]) ->
 }
 
 fn probe(machine: &Machine, shape: &Shape) -> Answer {
+    if let Some(answer) = refused_for_any_target(machine, shape) {
+        return answer;
+    }
     if !shape.target.is_empty()
         && let Some(answer) = missing_target(machine, shape)
     {
@@ -101,6 +104,20 @@ fn probe(machine: &Machine, shape: &Shape) -> Answer {
             Reason::new(Cause::Inconclusive, format!("load {} program: {}", shape.name, errno_words(other)))
                 .errno(other),
         ),
+    }
+}
+
+/// A policy or a missing capability answers before the target is looked at, so its number need not be known.
+fn refused_for_any_target(machine: &Machine, shape: &Shape) -> Option<Answer> {
+    if shape.target.is_empty() {
+        return None;
+    }
+    let mut any = ProgramLoad::new(shape.program_type, RETURN_0);
+    (any.expected_attach_type, any.flags, any.attach_btf_id) = (shape.attach_type, shape.flags, 1);
+    let mut log = Vec::new();
+    match sys::bpf::program_load(&any, Some(&mut log)) {
+        Err(refusal @ errno::EPERM) if log.is_empty() => Some(denied(machine, shape, refusal)),
+        _ => None,
     }
 }
 
@@ -150,6 +167,10 @@ fn refused(machine: &Machine, shape: &Shape, refusal: Errno) -> Answer {
         let text = format!("{} program: the verifier refused it: {said}", shape.name);
         return Answer::Unknown(Reason::new(Cause::Inconclusive, text).errno(refusal));
     }
+    denied(machine, shape, refusal)
+}
+
+fn denied(machine: &Machine, shape: &Shape, refusal: Errno) -> Answer {
     denial::explain(machine, &format!("{} programs", shape.name), denial::program_needs(shape.program_type), refusal)
 }
 
