@@ -341,6 +341,29 @@ mod tests {
         assert!(refused.iter().all(|r| r.to_string().starts_with("load program `")));
     }
 
+    /// Sizes that both sides write down, as the loaded maps have them.
+    #[test]
+    fn both_sides_agree_on_sizes() {
+        let object = match objects()[0].clone().only(["sys_exit"]).load() {
+            Ok(object) => object,
+            Err(e) => return println!("skipped: {e}"),
+        };
+        let value_bytes = |map: &str| object.map(map).expect("the map").value_bytes() as usize;
+        assert_eq!(value_bytes(".data.selected"), CALLS);
+        assert!(value_bytes("counts") >= crate::Counter::ALL.len() * 8);
+        assert_eq!(object.map("scratches").expect("the map").max_entries(), AREAS);
+        let slots = HOOKS.iter().filter(|h| matches!(h.place, Place::Filler(_))).count();
+        assert_eq!(object.map("fillers").expect("the map").max_entries() as usize, slots);
+    }
+
+    #[test]
+    fn every_program_has_a_hook_and_every_hook_a_program() {
+        let programs: BTreeSet<String> =
+            objects()[0].programs().expect("a BPF object").into_iter().map(|p| p.name).collect();
+        let hooks: BTreeSet<String> = HOOKS.iter().map(|h| h.program.to_owned()).collect();
+        assert_eq!(programs, hooks);
+    }
+
     #[test]
     fn a_buffer_that_the_kernel_refuses_is_refused_with_a_better_size() {
         assert!(check_buffer(8 << 20).is_ok());
