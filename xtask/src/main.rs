@@ -1,5 +1,8 @@
-//! Chores of the project that are too long for a make target: `bench`, `docs`. Depends on nothing of ours: it drives
+//! Chores of the project that are too long for a make target: `docs`, `kernels`. Depends on nothing of ours: it drives
 //! the built programs from outside.
+
+mod cpio;
+mod kernels;
 
 use anyhow::{Context, Result, bail};
 use std::process::Command;
@@ -8,14 +11,18 @@ fn main() -> Result<()> {
     let mut args = std::env::args().skip(1);
     match args.next().as_deref() {
         Some("docs") => docs(),
-        Some(other) => bail!("unknown chore `{other}`: there are docs"),
-        None => bail!("name a chore: docs"),
+        Some("kernels") => kernels::run(&args.collect::<Vec<_>>()),
+        Some(other) => bail!("unknown chore `{other}`: there are docs, kernels"),
+        None => bail!("name a chore: docs, kernels"),
     }
 }
 
-/// Writes docs/reference anew from the tables that the code uses.
+/// Writes docs/reference anew from the tables that the code uses: the tests that find stale pages also write them.
 fn docs() -> Result<()> {
-    run(Command::new("cargo").args(["run", "--quiet", "--bin", "hawkbell", "--", "reference", "docs/reference"]))
+    let bless =
+        |args: &[&str]| run(Command::new("cargo").arg("test").arg("--quiet").args(args).env("HAWKBELL_BLESS", "1"));
+    bless(&["--package", "features", "--test", "reference"])?;
+    bless(&["--package", "hawkbell", "--test", "reference"])
 }
 
 fn run(command: &mut Command) -> Result<()> {

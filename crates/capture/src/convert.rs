@@ -1,21 +1,17 @@
 //! Events of older versions become events of the current ones. In comes any version 2 event; out goes nothing (the event
 //! holds no news), the event as it is, or a new one with the parameters of today, taken from the old exit event and from
 //! the enter event of the same thread. `tables/conversions.csv` says which; chains of versions are followed to their end.
-//! Memory is bounded: enter events wait in a table of limited size.
+//! Memory is bounded.
 
+use crate::enters::Enters;
 use event::wire::{DecodeError, Event, encode};
 use event::{EventFlags, EventInfo, Kind, ParamType};
-use std::collections::HashMap;
 
 /// Converts the events of one stream, in order.
 pub struct Converter {
-    /// Enter events that wait for their exit, by thread; empty = used.
-    waiting: HashMap<i64, Vec<u8>>,
-    waiting_bytes: usize,
+    enters: Enters,
     out: Vec<u8>,
     next: Vec<u8>,
-    /// Enter events given up because too many waited.
-    pub forgotten: u64,
 }
 
 /// What becomes of an event.
@@ -100,7 +96,7 @@ include!(concat!(env!("OUT_DIR"), "/conversions.rs"));
 impl Default for Converter {
     fn default() -> Self {
         let buffer = || Vec::with_capacity(1024);
-        Converter { waiting: HashMap::new(), waiting_bytes: 0, out: buffer(), next: buffer(), forgotten: 0 }
+        Converter { enters: Enters::default(), out: buffer(), next: buffer() }
     }
 }
 
@@ -112,8 +108,17 @@ impl Converter {
 
     /// Forgets all waiting enter events, as a new section begins.
     pub fn reset(&mut self) {
-        self.waiting.clear();
-        self.waiting_bytes = 0;
+        self.enters.clear();
+    }
+
+    /// The thread `tid` is over, and so is the call it was in.
+    pub fn end_thread(&mut self, tid: i64) {
+        self.enters.remove(tid);
+    }
+
+    /// Enter events given up because too many waited.
+    pub fn forgotten(&self) -> u64 {
+        self.enters.forgotten
     }
 
     /// Decides over `raw`, a version 2 event.
@@ -122,46 +127,36 @@ impl Converter {
     /// Bytes that are no event, a parameter count for which there is no rule, rules that never end.
     pub fn convert(&mut self, raw: &[u8]) -> Result<Verdict, Failure> {
         let mut event = Event::decode(raw, 0).map_err(Failure::Malformed)?;
-        let (tid, is_exit_of_thread) = (event.tid, matches!(event.kind, Kind::PROCEXIT_E | Kind::PROCEXIT_1_E));
+        let tid = event.tid;
         let mut verdict = Verdict::Keep;
         for _ in 0..MAX_ROUNDS {
-            let Some(rule) = rule(&event)? else { return Ok(self.finish(tid, is_exit_of_thread, verdict)) };
+            let Some(rule) = rule(&event)? else {
+                if verdict == Verdict::Converted || event.kind == Kind::PROCEXIT_1_E {
+                    self.enters.remove(tid); // used up, or never to be used
+                }
+                return Ok(verdict);
+            };
             let (kind, sources, keep) = match rule {
                 Decision::Drop => return Ok(Verdict::Drop),
                 Decision::Apply(Action::Pass) => return Ok(verdict),
                 Decision::Apply(Action::Store) => {
-                    store(&mut self.waiting, &mut self.waiting_bytes, &mut self.forgotten, &event);
+                    self.enters.store(&event);
                     return Ok(Verdict::Drop);
                 }
                 Decision::Apply(Action::StoreAndPass) => {
-                    store(&mut self.waiting, &mut self.waiting_bytes, &mut self.forgotten, &event);
+                    self.enters.store(&event);
                     return Ok(verdict);
                 }
                 Decision::Apply(Action::Add(sources)) => (event.kind, *sources, event.nparams()),
                 Decision::Apply(Action::Change(kind, sources)) => (*kind, *sources, 0),
             };
-            let enter = self.waiting.get(&tid).filter(|e| !e.is_empty()).and_then(|e| Event::decode(e, 0).ok());
-            let enter = enter.filter(|e| e.kind.0.checked_add(1) == Some(event.kind.0));
+            let enter = self.enters.of(tid).filter(|e| e.kind.0.checked_add(1) == Some(event.kind.0));
             build(&mut self.next, &event, enter.as_ref(), Shape { kind, sources, keep });
             std::mem::swap(&mut self.next, &mut self.out);
             event = Event::decode(&self.out, 0).map_err(Failure::Malformed)?;
             verdict = Verdict::Converted;
         }
         Err(Failure::NoRule("its conversion never ends"))
-    }
-
-    /// An exit event uses up the enter event, the end of a thread the place for it.
-    fn finish(&mut self, tid: i64, is_exit_of_thread: bool, verdict: Verdict) -> Verdict {
-        if is_exit_of_thread {
-            let freed = self.waiting.remove(&tid).map_or(0, |e| e.len());
-            self.waiting_bytes = self.waiting_bytes.saturating_sub(freed);
-        } else if verdict == Verdict::Converted
-            && let Some(enter) = self.waiting.get_mut(&tid)
-        {
-            self.waiting_bytes = self.waiting_bytes.saturating_sub(enter.len());
-            enter.clear();
-        }
-        verdict
     }
 }
 
@@ -238,19 +233,6 @@ fn default_of(ty: ParamType) -> &'static [u8] {
     }
 }
 
-/// Remembers an enter event for the exit event of the same thread.
-fn store(waiting: &mut HashMap<i64, Vec<u8>>, total: &mut usize, forgotten: &mut u64, event: &Event<'_>) {
-    if waiting.len() >= MAX_WAITING || *total > MAX_WAITING_BYTES {
-        *forgotten += waiting.values().filter(|e| !e.is_empty()).count() as u64;
-        waiting.clear();
-        *total = 0;
-    }
-    let slot = waiting.entry(event.tid).or_default();
-    *total = total.saturating_sub(slot.len()) + event.raw().len();
-    slot.clear();
-    slot.extend_from_slice(event.raw());
-}
-
 /// The container event of old (id, type, name, image) in the shape of its successors.
 fn container_json(old: &Event<'_>, shape: &Shape) -> Vec<u8> {
     if !shape.sources.iter().any(|s| matches!(s, Source::ContainerJson)) {
@@ -280,9 +262,6 @@ fn json_text(json: &mut Vec<u8>, text: Option<&[u8]>) {
 
 /// More steps than any chain of versions has.
 const MAX_ROUNDS: usize = 50;
-/// Enter events that wait at the same time; more threads than this inside system calls is not a real machine.
-const MAX_WAITING: usize = 1 << 18;
-const MAX_WAITING_BYTES: usize = 64 << 20;
 
 #[cfg(test)]
 mod tests {

@@ -8,6 +8,7 @@
 
 mod block;
 mod convert;
+mod enters;
 mod error;
 mod fdlist;
 mod lists;

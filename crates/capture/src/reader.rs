@@ -110,7 +110,7 @@ impl<R: Read> Reader<R> {
     }
 
     pub fn counters(&self) -> Counters {
-        Counters { forgotten_enters: self.converter.forgotten, ..self.counters }
+        Counters { forgotten_enters: self.converter.forgotten(), ..self.counters }
     }
 
     /// Bytes taken from the input so far (compressed ones of a gzip capture), to compare with the size of a file.
@@ -190,7 +190,12 @@ impl<R: Read> Reader<R> {
                 self.counters.superseded += 1;
                 Ok(None)
             }
-            Fate::Keep if !shape.is_v1 => Ok(Some(Found::Recorded(span))),
+            Fate::Keep if !shape.is_v1 => {
+                if kind == Kind::PROCEXIT_1_E {
+                    self.converter.end_thread(tid_of(event));
+                }
+                Ok(Some(Found::Recorded(span)))
+            }
             Fate::Exit { nparams } if !shape.is_v1 && nparams_of(event) == nparams => Ok(Some(Found::Recorded(span))),
             _ => self.old_event(span, kind, shape.is_v1),
         }
@@ -273,6 +278,7 @@ impl<R: Read> Reader<R> {
             [a, b, c, d, e, f, g, h, ..] => {
                 (u32::from_le_bytes([*a, *b, *c, *d]), u32::from_le_bytes([*e, *f, *g, *h]) as usize)
             }
+            _ if self.window.ended_cleanly() => return Err(Error::NotACapture("it is shorter than a section header")),
             _ => return Err(self.cut()),
         };
         if ty != block::SECTION {
@@ -350,6 +356,11 @@ fn bad_event(at: u64, events: u64, source: DecodeError) -> Error {
 fn kind_of(event: &[u8]) -> Option<Kind> {
     let header = event.first_chunk::<{ v1::V1_HEADER_BYTES }>()?;
     Some(Kind(u16::from_le_bytes([header[20], header[21]])))
+}
+
+/// The thread in an event header; -1 when there is none.
+fn tid_of(event: &[u8]) -> i64 {
+    event.get(8..).and_then(<[u8]>::first_chunk).map_or(-1, |tid| i64::from_le_bytes(*tid))
 }
 
 /// The parameter count in a version 2 header; `usize::MAX` when there is none.

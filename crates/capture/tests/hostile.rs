@@ -60,6 +60,7 @@ fn damaged_gzip_data_is_told_from_a_cut() {
 fn what_is_no_capture_says_so() {
     let message = |bytes: &[u8]| read(bytes).errors.first().map(ToString::to_string).unwrap_or_default();
     assert_eq!(message(b""), "not a capture file: it is empty");
+    assert_eq!(message(b"hello\n"), "not a capture file: it is shorter than a section header");
     assert_eq!(message(b"#!/bin/sh\necho"), "not a capture file: it does not begin with a section header");
     let mut future = good();
     future[12] = 2;

@@ -26,12 +26,12 @@ pub enum Failure {
     /// The command line is wrong, or asked for help or the version (which then is no failure at all).
     Usage { error: Box<clap::Error>, exit: Exit },
     /// An operation failed. `help` are steps that fix it or commands to try.
-    Operation { error: Error, exit: Exit, help: Vec<String> },
+    Operation { error: Error, exit: Exit, help: Vec<String>, label: &'static str },
 }
 
 impl Failure {
     pub fn new(error: impl Into<Error>) -> Self {
-        Failure::Operation { error: error.into(), exit: Exit::FAILED, help: Vec::new() }
+        Failure::Operation { error: error.into(), exit: Exit::FAILED, help: Vec::new(), label: "error" }
     }
 
     pub fn message(text: impl Into<String>) -> Self {
@@ -43,8 +43,17 @@ impl Failure {
     pub fn exit(self, code: Exit) -> Self {
         match self {
             Failure::Usage { error, .. } => Failure::Usage { error, exit: code },
-            Failure::Operation { error, help, .. } => Failure::Operation { error, exit: code, help },
+            Failure::Operation { error, help, label, .. } => Failure::Operation { error, exit: code, help, label },
         }
+    }
+
+    /// The word before the message, where the re-created system has another than `error`.
+    #[must_use]
+    pub fn label(mut self, word: &'static str) -> Self {
+        if let Failure::Operation { label, .. } = &mut self {
+            *label = word;
+        }
+        self
     }
 
     /// Adds a line that says how to fix it, or an example to try.
@@ -68,7 +77,7 @@ pub fn conclude(outcome: Outcome) -> ExitCode {
     let Exit(code) = match outcome {
         Ok(exit) => exit,
         Err(Failure::Usage { error, exit }) => usage(&error, exit),
-        Err(Failure::Operation { error, exit, help }) => operation(&error, exit, &help),
+        Err(Failure::Operation { error, exit, help, label }) => operation(&error, exit, &help, label),
     };
     ExitCode::from(code)
 }
@@ -81,14 +90,14 @@ fn usage(error: &clap::Error, exit: Exit) -> Exit {
     }
 }
 
-fn operation(error: &Error, exit: Exit, help: &[String]) -> Exit {
+fn operation(error: &Error, exit: Exit, help: &[String], label: &str) -> Exit {
     if is_broken_pipe(error) {
         return Exit::BROKEN_PIPE;
     }
     // Standard error is the last place to complain to: when it is gone, the status alone has to say it.
     let mut err = anstream::stderr().lock();
     let text = watch::without_numbers(&format!("{error:#}"));
-    let _ = writeln!(err, "\u{1b}[1;31merror\u{1b}[0m: {text}");
+    let _ = writeln!(err, "\u{1b}[1;31m{label}\u{1b}[0m: {text}");
     for line in help {
         let _ = writeln!(err, "\u{1b}[1;36mhelp\u{1b}[0m: {line}");
     }
@@ -109,7 +118,7 @@ mod tests {
     fn broken_pipe_is_found_below_context() {
         let io = std::io::Error::from(std::io::ErrorKind::BrokenPipe);
         let error = Error::from(io).context("write report");
-        assert_eq!(operation(&error, Exit::FAILED, &[]), Exit::BROKEN_PIPE);
+        assert_eq!(operation(&error, Exit::FAILED, &[], "error"), Exit::BROKEN_PIPE);
     }
 
     #[test]

@@ -5,8 +5,10 @@
 #![forbid(unsafe_code)]
 
 mod completions;
+mod cover;
 mod dispatch;
 mod exit;
+mod kernel;
 mod rules;
 mod tools;
 mod traffic;

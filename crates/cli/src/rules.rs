@@ -5,10 +5,12 @@ use crate::exit::{Exit, Failure, Outcome};
 use crate::tools::Invocation;
 use crate::watch::{explain, print};
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use std::io::Write;
 use std::path::PathBuf;
 use watch::cases::{self, Coverage};
 use watch::config::Config;
 use watch::describe::{self, Describe};
+use watch::learn::Eagerness;
 use watch::listing::{FieldListing, Format};
 use watch::log::Log;
 use watch::options::Options;
@@ -29,6 +31,7 @@ enum Action {
     Events(EventsArgs),
     Test(TestArgs),
     Why(WhyArgs),
+    Learn(LearnArgs),
 }
 
 /// Check rules files, loaded together in the given order
@@ -111,6 +114,24 @@ struct WhyArgs {
     source: Source,
 }
 
+/// Propose exceptions from the alerts of a capture of normal work, and show what they would silence
+#[derive(Parser, Debug)]
+#[command(after_help = "Example:\n  hawkbell watch --record normal.scap.gz -M 3600\n  \
+    hawkbell rules learn normal.scap.gz > exceptions.yaml\n  \
+    hawkbell watch -r my_rules.yaml -r exceptions.yaml\nThe proposal goes to standard output, its effect to standard error.")]
+struct LearnArgs {
+    /// Capture file
+    capture: PathBuf,
+    /// Leave combinations alone that raised fewer alerts
+    #[arg(long, default_value_t = 2, value_name = "N")]
+    min_alerts: u64,
+    /// Leave rules alone that would need more values
+    #[arg(long, default_value_t = 20, value_name = "N")]
+    max_values: usize,
+    #[command(flatten)]
+    source: Source,
+}
+
 #[derive(clap::Args, Debug)]
 struct Source {
     /// Rules file or directory (repeatable; default: the shipped rules)
@@ -144,6 +165,7 @@ pub fn run(invocation: &Invocation) -> Outcome {
         Action::Events(args) => print(&describe::events(args.format.into())),
         Action::Test(args) => test(&args),
         Action::Why(args) => why(&args),
+        Action::Learn(args) => learn(&args),
     }
 }
 
@@ -198,6 +220,15 @@ fn why(args: &WhyArgs) -> Outcome {
     let prepared = load(&args.source)?;
     let why = cases::why(&args.capture, args.event, &args.rule, &prepared).map_err(Failure::message)?;
     print(&why.text)
+}
+
+fn learn(args: &LearnArgs) -> Outcome {
+    let prepared = load(&args.source)?;
+    let eagerness = Eagerness { min_alerts: args.min_alerts, max_values: args.max_values };
+    let lesson = watch::learn::learn(&args.capture, &prepared, eagerness).map_err(Failure::message)?;
+    // The effect is for a person; the proposal may go to a file.
+    let _ = std::io::stderr().lock().write_all(lesson.effect.as_bytes());
+    print(&lesson.proposal)
 }
 
 fn load(source: &Source) -> Result<Prepared, Failure> {

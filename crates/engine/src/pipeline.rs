@@ -5,9 +5,9 @@
 use crate::context::Context;
 use crate::counters::{Counter, Counters};
 use crate::fields::Surroundings;
-use crate::parse::{After, FdUse, RecentExits, Row, Step, ThreadUse, rows};
+use crate::parse::{After, Births, FdUse, RecentExits, Row, Step, ThreadUse, rows};
 use crate::proc_source::ProcSource;
-use crate::state::{Limits, State, Thread};
+use crate::state::{Limits, State, Thread, ThreadFlags};
 use event::snapshot::Snapshot;
 use event::{Event, Kind};
 
@@ -42,6 +42,7 @@ pub struct Engine {
     options: Options,
     rows: Box<[Row]>,
     recent: RecentExits,
+    births: Births,
     source: Option<Box<dyn ProcSource>>,
     after: After,
     num: u64,
@@ -76,6 +77,7 @@ impl Engine {
             options,
             rows: rows(),
             recent: RecentExits::default(),
+            births: Births::default(),
             source: None,
             after: After::Nothing,
             num: 0,
@@ -144,6 +146,7 @@ impl Engine {
             self.first_ts = event.ts;
         }
         let mut step = Step {
+            ts: event.ts,
             tid: None,
             fd: None,
             enter: false,
@@ -151,6 +154,7 @@ impl Engine {
             after: After::Nothing,
             source: self.source.as_deref_mut(),
             recent: &mut self.recent,
+            births: &mut self.births,
         };
         associate(&mut self.state, event, row, &mut step);
         if let Some(parse) = row.parser {
@@ -223,7 +227,9 @@ impl Engine {
         let Some(thread) = self.state.thread_mut(tid) else { return };
         thread.lastevent_fd = fd;
         if fd >= 0 {
-            let known = self.state.fds_by_tid(tid).is_some_and(|fds| fds.lookup(fd).is_some());
+            let own = !thread.flags.has(ThreadFlags::CLONE_FILES);
+            let fds = if own { Some(&thread.fds) } else { self.state.fds_by_tid(tid) };
+            let known = fds.is_some_and(|fds| fds.lookup(fd).is_some());
             self.state.counters.bump(if known { Counter::NoncachedFdLookups } else { Counter::FailedFdLookups });
         }
     }
@@ -234,11 +240,20 @@ fn associate(state: &mut State, event: &Event<'_>, row: Row, step: &mut Step<'_>
     if row.thread == ThreadUse::Nobody {
         return;
     }
-    if row.thread == ThreadUse::Any && state.thread(event.tid).is_none() {
-        state.find_or_invent(event.tid, step);
-    }
     state.counters.bump(Counter::NoncachedThreadLookups);
-    let Some(thread) = state.thread_mut(event.tid) else { return };
+    let mut counter = state.thread_mut(event.tid).map(|thread| note(thread, event, row, step));
+    if counter.is_none() && row.thread == ThreadUse::Any {
+        state.find_or_invent(event.tid, step);
+        counter = state.thread_mut(event.tid).map(|thread| note(thread, event, row, step));
+    }
+    if let Some(counter) = counter.flatten() {
+        state.counters.bump(counter);
+    }
+}
+
+/// What the event means for its thread, whatever its kind.
+#[inline]
+fn note(thread: &mut Thread, event: &Event<'_>, row: Row, step: &mut Step<'_>) -> Option<Counter> {
     step.tid = Some(event.tid);
     thread.lastaccess_ts = event.ts;
     step.fd = match row.fd {
@@ -246,10 +261,7 @@ fn associate(state: &mut State, event: &Event<'_>, row: Row, step: &mut Step<'_>
         FdUse::Unknown => Some(NO_FD),
         FdUse::Param(at) => event.i64(usize::from(at)).or(Some(NO_FD)),
     };
-    let counter = if row.is_enter { keep_enter(thread, event) } else { match_enter(thread, event, step) };
-    if let Some(counter) = counter {
-        state.counters.bump(counter);
-    }
+    if row.is_enter { keep_enter(thread, event) } else { match_enter(thread, event, step) }
 }
 
 /// The number of a descriptor that there is none of.
@@ -300,11 +312,11 @@ fn match_enter(thread: &mut Thread, event: &Event<'_>, step: &mut Step<'_>) -> O
     let enters_execve =
         matches!(stored, Kind::SYSCALL_EXECVE_18_E | Kind::SYSCALL_EXECVE_19_E | Kind::SYSCALL_EXECVEAT_E);
     let fits = stored.0.wrapping_add(1) == event.kind.0 || (exits_execve && enters_execve);
-    step.enter = fits && !thread.enter_used;
-    thread.enter_used = true;
+    let was_used = std::mem::replace(&mut thread.enter_used, true);
+    step.enter = fits && !was_used;
     if step.enter {
         return Some(Counter::RetrievedEvents);
     }
     forget_enter(thread);
-    Some(Counter::RetrieveEventDrops)
+    (!was_used).then_some(Counter::RetrieveEventDrops)
 }

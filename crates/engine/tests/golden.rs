@@ -88,6 +88,7 @@ const DEVIATIONS: &[Deviation] = &[
     when("user.name", "setreuid", "\"<NA>", SETREUID),
     when("user.homedir", "setreuid", "\"<NA>", SETREUID),
     when("user.shell", "setreuid", "\"<NA>", SETREUID),
+    when("thread.cap_effective", "setresuid", "\"CAP_CHOWN", DROPPED),
 ];
 
 const PARENT_AGE: &str =
@@ -97,6 +98,8 @@ const STALE_BUFFER: &str = "without bytes the reference prints what an earlier p
 const UNLINKAT: &str = "the reference takes the result of the call for the directory descriptor";
 const DIRFD_NAME: &str = "after `evt.abspath` was asked for, the reference takes the directory for the file";
 const SETREUID: &str = "-1 leaves an id as it is; the reference takes it for the new id";
+
+const DROPPED: &str = "without root nothing is effective; the reference forgets that until the next execve";
 
 const fn any(field: &'static str, reason: &'static str) -> Deviation {
     when(field, "*", "", reason)

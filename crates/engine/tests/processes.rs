@@ -175,6 +175,20 @@ fn a_child_in_a_pid_namespace_keeps_both_ids_and_its_start() {
 }
 
 #[test]
+fn a_late_child_inherits_what_its_parent_had() {
+    let mut stage = Stage::new(vec![namespaced(10, 10, 1, (5, 5))]);
+    stage.openat(10, 3, AT_FDCWD, "a", 1);
+    stage.clone(10, 6, CloneIds { pid: 10, ptid: 1, vtid: 5, vpid: 5, flags: 0 });
+    stage.feed(10, Kind::SYSCALL_CLOSE_X, &[P::I(0), P::I(3)]);
+    stage.feed(10, Kind::SYSCALL_CHDIR_X, &[P::I(0), P::T("/tmp")]);
+    stage.clone(11, 0, CloneIds { pid: 11, ptid: 10, vtid: 6, vpid: 6, flags: 0 });
+    let child = stage.thread(11);
+    assert_eq!((child.pid, child.ptid, child.vtid, stage.state().cwd_of(child)), (11, 10, 6, &b"/root/"[..]));
+    assert_eq!(stage.fd_name(11, 3).as_deref(), Some("/root/a"));
+    assert_eq!(stage.fd_name(10, 3), None);
+}
+
+#[test]
 fn a_late_caller_does_not_bring_a_dead_child_back() {
     let mut stage = Stage::new(vec![process(10, 10, 1)]);
     stage.clone(11, 0, ids(11, 11, 10, 0));
@@ -184,6 +198,24 @@ fn a_late_caller_does_not_bring_a_dead_child_back() {
     stage.now += 3_000_000_000;
     stage.clone(10, 11, ids(10, 10, 1, 0));
     assert!(stage.state().thread(11).is_some());
+}
+
+#[test]
+fn late_events_do_not_bring_ended_threads_back() {
+    let mut stage = Stage::new(vec![process(10, 10, 1)]);
+    stage.clone(11, 0, ids(11, 10, 1, CLONE_THREAD));
+    stage.exit(11, 0);
+    stage.clone(10, 11, ids(10, 10, 1, CLONE_THREAD));
+    assert!(stage.state().thread(11).is_none(), "a thread that its creator reports late");
+    stage.exit(10, 0);
+    stage.tick();
+    stage.now -= 10 * TICK;
+    stage.openat(10, 3, AT_FDCWD, "a", 1);
+    stage.clone(10, 12, ids(10, 10, 1, 0));
+    assert_eq!(stage.state().thread_count(), 0, "events from before the end");
+    stage.now += 20 * TICK;
+    stage.openat(10, 3, AT_FDCWD, "a", 1);
+    assert!(stage.thread(10).is_invalid(), "the id serves again");
 }
 
 #[test]
@@ -274,6 +306,28 @@ fn ids_and_rights_change_on_success_only() {
 }
 
 #[test]
+fn giving_up_root_gives_up_capabilities() {
+    let rooted = || {
+        let mut root = process(10, 10, 1);
+        (root.cap_effective, root.cap_permitted) = (7, 7);
+        Stage::new(vec![root])
+    };
+    let caps = |stage: &Stage| (stage.thread(10).cap_effective, stage.thread(10).cap_permitted);
+    let setresuid = |ids: [u32; 3]| [P::I(0), P::U32(ids[0]), P::U32(ids[1]), P::U32(ids[2])];
+    let mut stage = rooted();
+    stage.feed(10, Kind::SYSCALL_SETRESUID_X, &setresuid([u32::MAX, 33, u32::MAX]));
+    assert_eq!(caps(&stage), (0, 7), "the saved id is still root");
+    stage.feed(10, Kind::SYSCALL_SETRESUID_X, &setresuid([u32::MAX, 0, u32::MAX]));
+    assert_eq!(caps(&stage), (7, 7));
+    stage.feed(10, Kind::SYSCALL_SETRESUID_X, &setresuid([33, 33, 33]));
+    assert_eq!(caps(&stage), (0, 0));
+    let mut stage = rooted();
+    stage.feed(10, Kind::SYSCALL_PRCTL_X, &[P::I(0), P::U32(8), P::None, P::I(1)]);
+    stage.feed(10, Kind::SYSCALL_SETUID_X, &[P::I(0), P::U32(33)]);
+    assert_eq!(caps(&stage), (0, 7), "kept on request");
+}
+
+#[test]
 fn ancestors_end_at_a_loop() {
     let stage = Stage::new(vec![process(10, 10, 30), process(20, 20, 10), process(30, 30, 20)]);
     assert!(stage.state().ancestors(stage.thread(10)).count() < 8);
@@ -340,6 +394,7 @@ fn a_snapshot_of_the_state_seeds_the_same_state() {
     stage.execve(82, 82, 79, "/bin/ls");
     let pipe = [P::I(0), P::I(4), P::I(5), P::U64(55), P::U32(0)];
     stage.feed(82, Kind::SYSCALL_PIPE2_X, &pipe);
+    stage.feed(82, Kind::SOCKET_SOCKET_X, &[P::I(6), P::U32(2), P::U32(1), P::U32(0), P::U32(0)]);
     stage.openat(999, 3, AT_FDCWD, "placeholder", 1);
     let first = stage.state().snapshot();
     let mut copy = Stage::new(Vec::new());
@@ -347,6 +402,7 @@ fn a_snapshot_of_the_state_seeds_the_same_state() {
     assert_eq!(copy.state().thread_count(), stage.state().thread_count() - 1);
     assert_eq!(copy.state().snapshot(), first);
     assert_eq!(&*copy.thread(82).cmdline, b"ls -x two words");
+    assert_eq!(copy.fd_name(82, 6).as_deref(), Some(""), "a socket without addresses has no name");
 }
 
 #[test]

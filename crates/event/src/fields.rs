@@ -136,8 +136,8 @@ const GENERIC_EVT_FIELDS: &[&str] = &[
 
 fn builtin_field(row: &FieldRow) -> FieldInfo {
     let has = |flag: &str| row.flags.split_whitespace().any(|f| f == flag);
-    let optional = row.arg.starts_with("optional") || has("arg_allowed") || row.arg.contains("none,");
-    let required = !optional && (row.arg.starts_with("required") || has("arg_required"));
+    let required = row.arg.starts_with("required") || has("arg_required");
+    let optional = row.arg.starts_with("optional") || has("arg_allowed");
     let generic = GENERIC_EVT_FIELDS.contains(&row.name);
     FieldInfo {
         id: FieldId(0),

@@ -26,7 +26,7 @@ pub struct Proc {
     pub vtid: i64,
     pub vpid: i64,
     pub comm: Vec<u8>,
-    /// argv[0].
+    /// `argv[0]`.
     pub exe: Vec<u8>,
     pub exepath: Vec<u8>,
     pub args: Vec<u8>,

@@ -48,7 +48,8 @@ pub struct Refused {
     pub cause: Cause,
     /// Positive errno.
     pub errno: i32,
-    /// What the verifier said, empty when it never saw the program. Its last lines hold the reason.
+    /// What the verifier said, or what the loader library said when the verifier never saw the program. The last lines
+    /// hold the reason.
     pub log: String,
 }
 
@@ -66,9 +67,10 @@ pub enum Cause {
 }
 
 impl Refused {
-    pub(crate) fn new(program: String, errno: i32, log: String) -> Refused {
+    /// `log` is the verifier's; `said` the loader library's, which takes its place where the verifier was never asked.
+    pub(crate) fn new(program: String, errno: i32, log: String, said: String) -> Refused {
         let cause = cause(errno, &log);
-        Refused { program, cause, errno, log }
+        Refused { program, cause, errno, log: if log.is_empty() { said } else { log } }
     }
 
     /// The line of the verifier log that states the reason: the last one that is not bookkeeping.
@@ -147,7 +149,7 @@ mod tests {
     #[test]
     fn a_refusal_shows_the_line_that_matters() {
         let log = "0: (85) call 1\nR1 type=scalar expected=map_ptr\nprocessed 3 insns (limit 1000000)\n";
-        let refused = Refused::new("on_exec".into(), 13, log.into());
+        let refused = Refused::new("on_exec".into(), 13, log.into(), String::new());
         assert_eq!(refused.to_string(), "load program `on_exec`: permission denied: R1 type=scalar expected=map_ptr");
     }
 }

@@ -110,6 +110,29 @@ pub fn pin(fd: std::os::fd::BorrowedFd<'_>, path: &std::path::Path) -> Result<()
     if status < 0 { Err(-status) } else { Ok(()) }
 }
 
+/// BPF_MAP_GET_NEXT_ID; the error is a positive errno, ENOENT after the last map.
+pub fn next_map_id(after: u32) -> Result<u32, i32> {
+    let mut next = 0;
+    // SAFETY: the call writes one u32, which outlives it.
+    let status = unsafe { bpf::bpf_map_get_next_id(after, &raw mut next) };
+    if status < 0 { Err(-status) } else { Ok(next) }
+}
+
+/// BPF_PROG_TEST_RUN: (what the program returned last, mean nanoseconds of a run); the error is a positive errno.
+pub fn test_run(program: std::os::fd::BorrowedFd<'_>, input: &[u8], times: u32) -> Result<(u32, u32), i32> {
+    let mut opts = bpf::bpf_test_run_opts {
+        sz: size_of::<bpf::bpf_test_run_opts>() as bpf::size_t,
+        data_in: input.as_ptr().cast(),
+        data_size_in: u32::try_from(input.len()).map_err(|_| 7)?,
+        repeat: i32::try_from(times).unwrap_or(i32::MAX),
+        ..Default::default()
+    };
+    // SAFETY: the kernel reads `data_size_in` bytes of `input` and fills fields of `opts`; both outlive the call.
+    let status =
+        unsafe { bpf::bpf_prog_test_run_opts(std::os::fd::AsRawFd::as_raw_fd(&program), &raw mut opts) };
+    if status < 0 { Err(-status) } else { Ok((opts.retval, opts.duration)) }
+}
+
 fn last_errno() -> i32 {
     std::io::Error::last_os_error().raw_os_error().unwrap_or(22)
 }

@@ -8,6 +8,7 @@
 mod error;
 mod ffi;
 mod info;
+pub mod live;
 mod loader;
 mod map;
 pub mod net;

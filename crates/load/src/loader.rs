@@ -23,6 +23,7 @@ pub struct Loader<'a> {
     autoload: Vec<(String, bool)>,
     attach_types: Vec<(String, ProgramAttachType)>,
     only: Option<Vec<String>>,
+    statistics: bool,
 }
 
 /// A program as the object declares it.
@@ -49,6 +50,7 @@ impl<'a> Loader<'a> {
             autoload: Vec::new(),
             attach_types: Vec::new(),
             only: None,
+            statistics: false,
         }
     }
 
@@ -104,6 +106,13 @@ impl<'a> Loader<'a> {
     #[must_use]
     pub fn attach_type(mut self, program: &str, ty: ProgramAttachType) -> Self {
         self.attach_types.push((program.to_owned(), ty));
+        self
+    }
+
+    /// Has the verifier say how much work a program was; see [`Object::verifier_log`].
+    #[must_use]
+    pub fn statistics(mut self) -> Self {
+        self.statistics = true;
         self
     }
 
@@ -228,6 +237,9 @@ impl<'a> Loader<'a> {
                 program.set_attach_type(ty.clone());
             }
             log.attach(&mut program);
+            if self.statistics {
+                program.set_log_level(BPF_LOG_STATS);
+            }
         }
         Ok(())
     }
@@ -237,11 +249,7 @@ impl<'a> Loader<'a> {
         let said = SAID.take();
         let program = said.iter().find_map(|line| line.strip_prefix("prog '")?.split_once('\''));
         match program {
-            Some((program, _)) => {
-                let log = log.text();
-                let log = if log.is_empty() { said_about(&said) } else { log };
-                Refused::new(program.to_owned(), errno, log).into()
-            }
+            Some((program, _)) => Refused::new(program.to_owned(), errno, log.text(), said_about(&said)).into(),
             None => Error::Load { object: self.name.clone(), errno, said: said_about(&said) },
         }
     }
@@ -259,6 +267,9 @@ fn said_about(said: &[String]) -> String {
 fn is_section(map: &str, section: &str) -> bool {
     map == section || map.split_once('.').is_some_and(|(_, rest)| section.strip_prefix('.') == Some(rest))
 }
+
+/// uapi/linux/bpf.h does not name it: include/linux/bpf_verifier.h, Linux 5.2.
+const BPF_LOG_STATS: u32 = 4;
 
 thread_local! {
     /// Warnings of libbpf on this thread since the last load began.

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, errno_of};
 use crate::ffi;
-use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType};
+use libbpf_rs::{MapCore, MapFlags, MapHandle, MapInfo, MapType};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
@@ -52,6 +52,19 @@ impl Map {
     pub fn by_id(id: u32) -> Result<Map, Error> {
         let handle = MapHandle::from_map_id(id).map_err(|e| Error::call("open map by id", &id.to_string(), &e))?;
         Ok(Map { name: handle.name().to_string_lossy().into_owned(), handle })
+    }
+
+    /// Opens the map behind a descriptor.
+    ///
+    /// # Errors
+    /// EINVAL when it is something else.
+    pub fn from_descriptor(fd: BorrowedFd<'_>) -> Result<Map, Error> {
+        let info = MapInfo::new(fd).map_err(|e| Error::call("open map", "by descriptor", &e))?;
+        Map::by_id(info.info.id)
+    }
+
+    pub(crate) fn with(name: String, handle: MapHandle) -> Map {
+        Map { name, handle }
     }
 
     pub(crate) fn of(map: &libbpf_rs::Map<'_>) -> Result<Map, Error> {

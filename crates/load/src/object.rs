@@ -14,12 +14,17 @@ pub struct Object {
     name: String,
     object: libbpf_rs::Object,
     /// libbpf keeps a pointer into it, so it is dropped after `object`.
-    _log: LogBuffer,
+    log: LogBuffer,
 }
 
 impl Object {
     pub(crate) fn new(name: &str, object: libbpf_rs::Object, log: LogBuffer) -> Object {
-        Object { name: name.to_owned(), object, _log: log }
+        Object { name: name.to_owned(), object, log }
+    }
+
+    /// What the verifier said about the program loaded last, when [`crate::Loader::statistics`] asked it to.
+    pub fn verifier_log(&self) -> String {
+        self.log.text()
     }
 
     /// The map called `name`.
@@ -110,6 +115,17 @@ impl Object {
         let (value, len) = (done.return_value, done.data.map_or(0, |d| d.len()));
         output.truncate(len);
         Ok((value, output))
+    }
+
+    /// A descriptor of a program, for what this value has no call for.
+    ///
+    /// # Errors
+    /// [`Error::NoSuch`], EMFILE when no descriptor is left.
+    pub fn program_descriptor(&self, program: &str) -> Result<OwnedFd, Error> {
+        let found = self.program(program)?;
+        let copy = found.as_fd().try_clone_to_owned();
+        let errno = |e: std::io::Error| e.raw_os_error().unwrap_or(EMFILE);
+        copy.map_err(|e| Error::Call { what: "copy descriptor of", name: program.to_owned(), errno: errno(e) })
     }
 
     /// Pins a program.
@@ -258,3 +274,5 @@ impl Read for Iter {
 fn attach_error(program: &str, errno: i32) -> Error {
     Error::Call { what: "attach program", name: program.to_owned(), errno }
 }
+
+const EMFILE: i32 = 24;

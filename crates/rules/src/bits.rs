@@ -26,10 +26,6 @@ impl Bits {
         self.0.iter().map(|w| w.count_ones() as usize).sum()
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.0.iter().all(|w| *w == 0)
-    }
-
     #[must_use]
     pub fn union(self, other: Bits) -> Bits {
         self.zip(other, |a, b| a | b)
@@ -69,6 +65,6 @@ mod tests {
         let other = Bits::of([3, 4]);
         assert_eq!(set.intersection(other), Bits::of([3]));
         assert_eq!(set.difference(other).union(other).len(), 6);
-        assert!(Bits::default().is_empty());
+        assert_eq!(Bits::default().len(), 0);
     }
 }

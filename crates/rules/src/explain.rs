@@ -196,7 +196,11 @@ impl Coverage {
     }
 
     fn chain<S: FieldSource>(
-        &mut self, parts: &[Typed], decisive: bool, (event, arena): (&S, &Bump), next: &mut usize,
+        &mut self,
+        parts: &[Typed],
+        decisive: bool,
+        (event, arena): (&S, &Bump),
+        next: &mut usize,
     ) -> bool {
         let mut decided = false;
         for part in parts {

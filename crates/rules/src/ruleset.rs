@@ -25,8 +25,14 @@ pub enum Priority {
 
 impl Priority {
     pub const ALL: [Priority; 8] = [
-        Priority::Emergency, Priority::Alert, Priority::Critical, Priority::Error, Priority::Warning, Priority::Notice,
-        Priority::Informational, Priority::Debug,
+        Priority::Emergency,
+        Priority::Alert,
+        Priority::Critical,
+        Priority::Error,
+        Priority::Warning,
+        Priority::Notice,
+        Priority::Informational,
+        Priority::Debug,
     ];
 
     /// Reads a name in any case; `info` is short for `informational`.
@@ -121,15 +127,17 @@ pub struct RuleSet {
     rules: Vec<Rule>,
     /// Enabled rules in evaluation order.
     order: Vec<RuleId>,
+    /// By rule, whether it is in `order`.
+    enabled: Vec<bool>,
     catalogue: Arc<Catalogue>,
 }
 
 impl RuleSet {
     /// Enables rules as they say, except those less urgent than `min_priority`.
     pub(crate) fn new(rules: Vec<Rule>, catalogue: Arc<Catalogue>, min_priority: Priority) -> Self {
-        let enabled = rules.iter().filter(|r| r.enabled && r.priority <= min_priority);
-        let order = enabled.map(|r| r.id).collect();
-        RuleSet { rules, order, catalogue }
+        let enabled: Vec<bool> = rules.iter().map(|r| r.enabled && r.priority <= min_priority).collect();
+        let order = rules.iter().zip(&enabled).filter(|(_, enabled)| **enabled).map(|(r, _)| r.id).collect();
+        RuleSet { rules, order, enabled, catalogue }
     }
 
     pub fn rules(&self) -> &[Rule] {
@@ -154,7 +162,7 @@ impl RuleSet {
     }
 
     pub fn is_enabled(&self, id: RuleId) -> bool {
-        self.order.contains(&id)
+        self.enabled.get(id.0 as usize).copied().unwrap_or(false)
     }
 
     /// Enables or disables every rule whose name matches `pattern` (only `*` is special). Acts on rules below the
@@ -169,14 +177,16 @@ impl RuleSet {
     }
 
     fn select(&mut self, enable: bool, wanted: impl Fn(&Rule) -> bool) -> usize {
-        let ids: Vec<RuleId> = self.rules.iter().filter(|r| wanted(r)).map(|r| r.id).collect();
-        if enable {
-            let new: Vec<RuleId> = ids.iter().copied().filter(|id| !self.order.contains(id)).collect();
-            self.order.extend(new);
-        } else {
-            self.order.retain(|id| !ids.contains(id));
+        let mut selected = 0;
+        for (rule, enabled) in self.rules.iter().zip(&mut self.enabled).filter(|(rule, _)| wanted(rule)) {
+            selected += 1;
+            if enable && !*enabled {
+                self.order.push(rule.id);
+            }
+            *enabled = enable;
         }
-        ids.len()
+        self.order.retain(|id| self.enabled.get(id.0 as usize).copied().unwrap_or(false));
+        selected
     }
 
     /// Compiles the enabled rules into one program.

@@ -1,6 +1,8 @@
 //! Load results over the recorded rules files: for each case what the re-created system answers has to be what the
 //! loader answers. Skips with a printed reason where the corpus is absent.
 
+#![allow(clippy::print_stderr)] // a skipped test says why
+
 use rules::{Loader, Setup};
 use serde_json::{Value, json};
 use std::path::PathBuf;

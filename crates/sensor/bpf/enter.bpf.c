@@ -14,18 +14,24 @@ const struct recipe enter_recipes[] = {
 	ROW(ENTER_OPENAT, SYSCALL_OPENAT_2_E, 0, DROP_OPEN_ENTER, FD(0), STR(1), OP(OPENFLAGS, 2), OP(OPENMODE, 2, 3)),
 	ROW(ENTER_OPENAT2, SYSCALL_OPENAT2_E, 0, DROP_OPEN_ENTER, OP(FILE, 2), FD(0), STR(1), OP(OPENFLAGS, VAR + 4),
 	    OP(OPENMODE, VAR + 4, VAR + 5), CONV32(VAR + 6, C_RESOLVE)),
-	ROW(ENTER_CONNECT, SOCKET_CONNECT_E, 0, DROP_CONNECT_ENTER, FD(0), OP(SOCKADDR, 1, 2)),
 };
 
 static __always_inline int enter_with(struct scratch *s, __u32 number, __u32 call)
 {
 	const struct recipe *r;
 
+	if (call == ENTER_CONNECT) {
+		begin(s, SOCKET_CONNECT_E, SOCKET_CONNECT_E_PARAMS);
+		put64(s, (__s64)(__s32)s->args[0]);
+		put_sockaddr(number, s->args[1], (__u32)s->args[2]);
+		emit(s, DROP_CONNECT_ENTER);
+		return 0;
+	}
 	if (call > ENTER_CONNECT)
 		return 0;
 	r = &enter_recipes[call];
 	s->ret = -1; /* nothing is open yet */
-	follow(s, number, r, call == ENTER_CONNECT ? FILL_NET : FILL_PLAIN);
+	follow(s, number, r, FILL_PLAIN);
 	emit(s, r->drop);
 	return 0;
 }

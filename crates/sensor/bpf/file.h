@@ -44,48 +44,50 @@ static __always_inline __u32 inode_dev(struct inode *inode)
 	return encode_dev(dev >> 20, dev & 0xfffff);
 }
 
-/*
- * Writes the path of a struct path into the upper half of the work area, from its end to its beginning.
- * sum[1] = where it starts; sum[2] and sum[3] hold dentry and mount on the way.
- */
+/* One step up from the dentry in sum[2] of the mount in sum[3], its name put before sum[1]. 1 = at the top, or no room. */
+FN int walk_up(__u32 area)
+{
+	SCRATCH(area)
+	struct dentry *dentry = (void *)s->sum[2], *parent;
+	struct mount *mount = (void *)s->sum[3], *up;
+	__u64 at, len;
+
+	if (dentry == BPF_CORE_READ(mount, mnt.mnt_root)) {
+		up = BPF_CORE_READ(mount, mnt_parent);
+		s->sum[2] = (__u64)BPF_CORE_READ(mount, mnt_mountpoint);
+		s->sum[3] = (__u64)up;
+		return up == mount;
+	}
+	parent = BPF_CORE_READ(dentry, d_parent);
+	at = s->sum[1] & (WORK_BYTES - 1);
+	if (parent == dentry || at < WORK_BYTES - STRING_BYTES + NAME_BYTES)
+		return 1;
+	len = BPF_CORE_READ(dentry, d_name.len) & (NAME_BYTES - 1);
+	at = (at - len) & (WORK_BYTES - 1);
+	hidden_value(at);
+	bpf_probe_read_kernel(&s->work[at], len, BPF_CORE_READ(dentry, d_name.name));
+	at = (at - 1) & (WORK_BYTES - 1);
+	hidden_value(at);
+	s->work[at] = '/';
+	s->sum[1] = at;
+	s->sum[2] = (__u64)parent;
+	return 0;
+}
+
+/* Writes the path of a struct path into the upper half of the work area, from its end to its beginning, sum[1]. */
 FN int walk_path(__u32 area, __u64 path_address)
 {
-	struct path *path = (void *)path_address;
-	__u64 mount_offset = bpf_core_field_offset(struct mount, mnt);
-	int i;
 	SCRATCH(area)
+	struct path *path = (void *)path_address;
+	int i;
 
 	s->sum[1] = WORK_BYTES - 1;
 	s->sum[2] = (__u64)BPF_CORE_READ(path, dentry);
-	s->sum[3] = (__u64)BPF_CORE_READ(path, mnt) - mount_offset;
+	s->sum[3] = (__u64)BPF_CORE_READ(path, mnt) - bpf_core_field_offset(struct mount, mnt);
 	s->work[WORK_BYTES - 1] = 0;
-	for (i = 0; i < PATH_DEPTH; i++) {
-		struct dentry *dentry = (void *)s->sum[2], *parent;
-		struct mount *mount = (void *)s->sum[3], *up;
-		__u64 at, len;
-
-		if (dentry == BPF_CORE_READ(mount, mnt.mnt_root)) {
-			up = BPF_CORE_READ(mount, mnt_parent);
-			if (up == mount)
-				break;
-			s->sum[2] = (__u64)BPF_CORE_READ(mount, mnt_mountpoint);
-			s->sum[3] = (__u64)up;
-			continue;
-		}
-		parent = BPF_CORE_READ(dentry, d_parent);
-		at = s->sum[1] & (WORK_BYTES - 1);
-		if (parent == dentry || at < WORK_BYTES - STRING_BYTES + NAME_BYTES)
+	for (i = 0; i < PATH_DEPTH; i++)
+		if (walk_up(area))
 			break;
-		len = BPF_CORE_READ(dentry, d_name.len) & (NAME_BYTES - 1);
-		at = (at - len) & (WORK_BYTES - 1);
-		hidden_value(at);
-		bpf_probe_read_kernel(&s->work[at], len, BPF_CORE_READ(dentry, d_name.name));
-		at = (at - 1) & (WORK_BYTES - 1);
-		hidden_value(at);
-		s->work[at] = '/';
-		s->sum[1] = at;
-		s->sum[2] = (__u64)parent;
-	}
 	if (s->sum[1] == WORK_BYTES - 1) {
 		s->work[WORK_BYTES - 2] = '/';
 		s->sum[1] = WORK_BYTES - 2;

@@ -143,7 +143,7 @@ FN int put_keyctl(__u32 area)
 
 		if (texts >> i & 1 && s->args[i]) {
 			to[0] = 1;
-			len = bpf_probe_read_user_str(to + 1, STRING_BYTES, (void *)s->args[i]);
+			len = user_string(to + 1, s->args[i]);
 			done(s, len > 0 ? 1 + len : 0);
 		} else {
 			to[0] = 0;

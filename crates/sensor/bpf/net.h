@@ -225,32 +225,45 @@ FN int read_msghdr(__u32 area, __u64 address)
 FN int read_iovecs(__u32 area, __u64 address, __u64 vectors)
 {
 	SCRATCH(area)
-	__u32 i, n = vectors > IOVECS ? IOVECS : vectors;
+	__u32 n = vectors > IOVECS ? IOVECS : vectors, i;
+	__u32 bytes = s->compat ? n * 8 : n * 16;
 
 	s->var[0] = 0;
 	s->var[1] = n;
+	hidden_value(bytes);
+	if (!bytes || bytes > IOVECS * 16 || bpf_probe_read_user(s->work, bytes, (void *)address)) {
+		s->var[1] = 0;
+		return 0;
+	}
 	for (i = 0; i < IOVECS; i++) {
-		__u64 one[2] = {};
-
-		if (i >= n)
+		if (i >= s->var[1])
 			break;
-		if (s->compat) {
-			__u32 narrow[2] = {};
-
-			user_read(narrow, address + i * 8);
-			one[0] = narrow[0];
-			one[1] = narrow[1];
-		} else {
-			user_read(one, address + i * 16);
-		}
-		*(__u64 *)&s->work[i * 16] = one[0];
-		*(__u64 *)&s->work[i * 16 + 8] = one[1];
-		s->var[0] += one[1];
+		s->var[0] += s->compat ? *(__u32 *)&s->work[i * 8 + 4] : *(__u64 *)&s->work[i * 16 + 8];
 	}
 	return 0;
 }
 
-/* The first bytes of the vectors, up to what was transferred and to the snap length. sum[0] = taken, sum[1] = wanted. */
+/* Copies from one vector. sum[0] = taken so far, sum[1] = wanted in all. 0 = go on. */
+FN int gather_one(__u32 area, __u32 i)
+{
+	SCRATCH(area)
+	__u64 spot = (s->off + s->sum[0]) & (EVENT_BYTES - 1), left = s->sum[1] - s->sum[0], at = i & (IOVECS - 1);
+	__u64 base = s->compat ? *(__u32 *)&s->work[at * 8] : *(__u64 *)&s->work[at * 16];
+	__u64 len = s->compat ? *(__u32 *)&s->work[at * 8 + 4] : *(__u64 *)&s->work[at * 16 + 8];
+
+	if (len > left)
+		len = left;
+	hidden_value(spot);
+	len &= 0xffff;
+	hidden_value(len);
+	len &= 0xffff;
+	if (len && bpf_probe_read_user(&s->event[spot], len, (void *)base))
+		return 1;
+	s->sum[0] += len;
+	return s->sum[0] >= s->sum[1];
+}
+
+/* The first bytes of the vectors, up to what was transferred and to the snap length. */
 FN int put_gathered(__u32 area, bool reading)
 {
 	SCRATCH(area)
@@ -259,22 +272,9 @@ FN int put_gathered(__u32 area, bool reading)
 
 	s->sum[0] = 0;
 	s->sum[1] = wanted > snaplen ? snaplen : wanted;
-	for (i = 0; i < IOVECS; i++) {
-		__u64 len = *(__u64 *)&s->work[i * 16 + 8], left = s->sum[1] - s->sum[0], spot;
-
-		if (i >= s->var[1] || !left)
+	for (i = 0; i < IOVECS; i++)
+		if (i >= s->var[1] || gather_one(area, i))
 			break;
-		if (len > left)
-			len = left;
-		spot = (s->off + s->sum[0]) & (EVENT_BYTES - 1);
-		hidden_value(spot);
-		len &= 0xffff;
-		hidden_value(len);
-		len &= 0xffff;
-		if (len && bpf_probe_read_user(&s->event[spot], len, (void *)*(__u64 *)&s->work[i * 16]))
-			break;
-		s->sum[0] += len;
-	}
 	done(s, s->sum[0] & 0xffff);
 	return 0;
 }
@@ -382,20 +382,16 @@ FN int put_sockopt(__u32 area, bool get)
 	return 0;
 }
 
-FN int io_step(__u32 area, __u32 op, __u32 a, __u32 b)
-{
-	SCRATCH(area)
-	if (op == OP_IOVEC)
-		read_iovecs(area, value(s, a), value(s, b));
-	else if (op == OP_GATHER)
-		put_gathered(area, a);
-	return 0;
-}
-
 FN int net_step(__u32 area, __u32 op, __u32 a, __u32 b)
 {
 	SCRATCH(area)
 	switch (op) {
+	case OP_IOVEC:
+		read_iovecs(area, value(s, a), value(s, b));
+		break;
+	case OP_GATHER:
+		put_gathered(area, a);
+		break;
 	case OP_TUPLE:
 		put_tuple(area, (__s32)value(s, a), b);
 		break;

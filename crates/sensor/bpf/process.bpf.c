@@ -98,7 +98,7 @@ FN int is_writable(__u64 inode_address)
 	const struct cred *cred = BPF_CORE_READ(this_task(), cred);
 	__u32 mode = BPF_CORE_READ(inode, i_mode), uid = BPF_CORE_READ(inode, i_uid.val), gid = BPF_CORE_READ(inode, i_gid.val);
 	struct user_namespace *ns = BPF_CORE_READ(cred, user_ns);
-	__u64 caps = BPF_CORE_READ(cred, cap_effective.val);
+	__u64 caps = CAPS(cred, cap_effective);
 
 	if (BPF_CORE_READ(inode, i_flags) & S_IMMUTABLE || BPF_CORE_READ(inode, i_sb, s_flags) & SB_RDONLY)
 		return 0;
@@ -121,6 +121,9 @@ static __always_inline bool is_memfd(struct dentry *dentry)
 	       BPF_CORE_READ(dentry, d_sb, s_magic) == TMPFS_MAGIC && BPF_CORE_READ(dentry, d_parent) == dentry;
 }
 
+/* include/linux/fs.h since 6.13: the top bit of i_ctime_nsec says that somebody looked, not when */
+enum { CTIME_NS = 0x7fffffff };
+
 /* Wall clock times of an inode in ns; where they lie depends on the kernel. */
 static __always_inline __u64 inode_ctime(struct inode *inode)
 {
@@ -128,7 +131,7 @@ static __always_inline __u64 inode_ctime(struct inode *inode)
 	struct inode___hidden *hidden = (void *)inode;
 
 	if (bpf_core_field_exists(inode->i_ctime_sec))
-		return BPF_CORE_READ(inode, i_ctime_sec) * 1000000000ULL + BPF_CORE_READ(inode, i_ctime_nsec);
+		return BPF_CORE_READ(inode, i_ctime_sec) * 1000000000ULL + (BPF_CORE_READ(inode, i_ctime_nsec) & CTIME_NS);
 	if (bpf_core_field_exists(hidden->__i_ctime))
 		return BPF_CORE_READ(hidden, __i_ctime.tv_sec) * 1000000000ULL + BPF_CORE_READ(hidden, __i_ctime.tv_nsec);
 	return BPF_CORE_READ(plain, i_ctime.tv_sec) * 1000000000ULL + BPF_CORE_READ(plain, i_ctime.tv_nsec);
@@ -207,7 +210,7 @@ FN int put_pointed(__u32 area, __u64 array, __u32 first, __u32 count)
 		if (!text)
 			break;
 		hidden_value(spot);
-		len = bpf_probe_read_user_str(&s->event[spot], STRING_BYTES, (void *)text);
+		len = user_string(&s->event[spot], text);
 		if (len > 0)
 			s->sum[0] += len;
 	}
@@ -290,6 +293,14 @@ FN __u32 living_thread(__u64 task_address)
 	return 0;
 }
 
+/* The same, if the process takes orphans of its descendants. */
+FN __u32 living_subreaper(__u64 task_address)
+{
+	struct signal_struct *signal = BPF_CORE_READ((struct task_struct *)task_address, signal);
+
+	return BPF_CORE_READ_BITFIELD_PROBED(signal, is_child_subreaper) ? living_thread(task_address) : 0;
+}
+
 /*
  * Who adopts the children of the exiting current thread, as kernel/exit.c: find_new_reaper chooses: a thread of its own
  * group, the closest ancestor that asked for it, the first process of the pid namespace. 0 = nobody to adopt, -1 = not
@@ -314,10 +325,7 @@ FN __s64 reaper_of(__u64 task_address)
 			up = BPF_CORE_READ(up, real_parent);
 			if (!BPF_CORE_READ(up, pid) || BPF_CORE_READ(up, thread_pid, level) != level)
 				break;
-			signal = BPF_CORE_READ(up, signal);
-			if (!BPF_CORE_READ_BITFIELD_PROBED(signal, is_child_subreaper))
-				continue;
-			tid = living_thread((__u64)up);
+			tid = living_subreaper((__u64)up);
 			if (tid)
 				return tid;
 		}

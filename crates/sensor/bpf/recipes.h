@@ -10,7 +10,7 @@
 #include "convert.h"
 
 /* Which program follows the recipe. */
-enum { FILL_PLAIN, FILL_NET, FILL_IO, FILL_MISC, FILL_MMSG, FILL_CLONE, FILL_EXEC, FILLS };
+enum { FILL_PLAIN, FILL_NET, FILL_MISC, FILL_CLONE, FILL_EXEC, FILLS };
 
 enum step_op {
 	OP_END,
@@ -20,7 +20,6 @@ enum step_op {
 	OP_LAYER16, OP_PIPE, OP_SC,
 	/* net */
 	OP_TUPLE, OP_SOCKADDR, OP_QUEUE, OP_MSGHDR, OP_CONTROL, OP_SOCKETPAIR, OP_SOCKOPT,
-	/* io and net */
 	OP_IOVEC, OP_GATHER,
 	/* misc */
 	OP_POLL, OP_RLIMIT, OP_PTRACE, OP_PRCTL, OP_KEYCTL, OP_QUOTACTL, OP_SEMBUF, OP_SEMVAL, OP_FSCONFIG, OP_URING,
@@ -69,7 +68,6 @@ enum { RESULT = 6, CALL = 7, VAR = 8 };
 #define PATHS(nr, kind, ...) ROW(nr, kind, FILL_PLAIN, DROP_DIR_FILE_EXIT, __VA_ARGS__)
 #define OTHER(nr, kind, ...) ROW(nr, kind, FILL_PLAIN, DROP_OTHER_INTEREST_EXIT, __VA_ARGS__)
 #define NET(nr, kind, ...) ROW(nr, kind, FILL_NET, 0, __VA_ARGS__)
-#define IO(nr, kind, ...) ROW(nr, kind, FILL_IO, 0, __VA_ARGS__)
 #define MISC(nr, kind, ...) ROW(nr, kind, FILL_MISC, 0, __VA_ARGS__)
 
 /* Direction of a socket tuple, and when there is one. */
@@ -94,12 +92,12 @@ const struct recipe recipes[CALLS] = {
 	PLAIN(NR_write, SYSCALL_WRITE_X, RET, WDATA(1, 2), FD(0), U32(2)),
 	PLAIN(NR_pread64, SYSCALL_PREAD_X, RET, RDATA(1), FD(0), U32(2), U64(3)),
 	PLAIN(NR_pwrite64, SYSCALL_PWRITE_X, RET, WDATA(1, 2), FD(0), U32(2), U64(3)),
-	IO(NR_readv, SYSCALL_READV_X, OP(IOVEC, 1, 2), RET, U32(VAR), OP(GATHER, 1), FD(0)),
-	IO(NR_preadv, SYSCALL_PREADV_X, OP(IOVEC, 1, 2), RET, U32(VAR), OP(GATHER, 1), FD(0), U64(3)),
-	IO(NR_writev, SYSCALL_WRITEV_X, OP(IOVEC, 1, 2), RET, OP(GATHER), FD(0), U32(VAR)),
-	IO(NR_pwritev, SYSCALL_PWRITEV_X, OP(IOVEC, 1, 2), RET, OP(GATHER), FD(0), U32(VAR), U64(3)),
-	IO(NR_process_vm_readv, SYSCALL_PROCESS_VM_READV_X, OP(IOVEC, 1, 2), RET, S32(0), OP(GATHER, 1)),
-	IO(NR_process_vm_writev, SYSCALL_PROCESS_VM_WRITEV_X, OP(IOVEC, 1, 2), RET, S32(0), OP(GATHER)),
+	NET(NR_readv, SYSCALL_READV_X, OP(IOVEC, 1, 2), RET, U32(VAR), OP(GATHER, 1), FD(0)),
+	NET(NR_preadv, SYSCALL_PREADV_X, OP(IOVEC, 1, 2), RET, U32(VAR), OP(GATHER, 1), FD(0), U64(3)),
+	NET(NR_writev, SYSCALL_WRITEV_X, OP(IOVEC, 1, 2), RET, OP(GATHER), FD(0), U32(VAR)),
+	NET(NR_pwritev, SYSCALL_PWRITEV_X, OP(IOVEC, 1, 2), RET, OP(GATHER), FD(0), U32(VAR), U64(3)),
+	NET(NR_process_vm_readv, SYSCALL_PROCESS_VM_READV_X, OP(IOVEC, 1, 2), RET, S32(0), OP(GATHER, 1)),
+	NET(NR_process_vm_writev, SYSCALL_PROCESS_VM_WRITEV_X, OP(IOVEC, 1, 2), RET, S32(0), OP(GATHER)),
 	PLAIN(NR_lseek, SYSCALL_LSEEK_X, RET, FD(0), U64(1), U8(2)),
 	PLAIN(NR__llseek, SYSCALL_LLSEEK_X, RET, FD(0), U64(2), U8(4)),
 	PLAIN(NR_stat, SYSCALL_STAT_X, RET, STR(0)),
@@ -195,8 +193,8 @@ const struct recipe recipes[CALLS] = {
 	    OP(TUPLE, 0, OUTBOUND)),
 	NET(NR_recvmsg, SOCKET_RECVMSG_X, OP(MSGHDR, 1), OP(IOVEC, VAR + 6, VAR + 7), RET, U32(VAR), OP(GATHER, 1),
 	    OP(TUPLE, 0, INBOUND), OP(CONTROL), FD(0)),
-	ROW(NR_sendmmsg, SOCKET_SENDMMSG_X, FILL_MMSG, 0, U64(CALL), FD(0), U32(RESULT), OP(GATHER), OP(TUPLE, 0, OUTBOUND)),
-	ROW(NR_recvmmsg, SOCKET_RECVMMSG_X, FILL_MMSG, 0, U64(CALL), FD(0), U32(RESULT), OP(GATHER, 1), OP(TUPLE, 0, INBOUND),
+	ROW(NR_sendmmsg, SOCKET_SENDMMSG_X, FILL_NET, 0, U64(CALL), FD(0), U32(RESULT), OP(GATHER), OP(TUPLE, 0, OUTBOUND)),
+	ROW(NR_recvmmsg, SOCKET_RECVMMSG_X, FILL_NET, 0, U64(CALL), FD(0), U32(RESULT), OP(GATHER, 1), OP(TUPLE, 0, INBOUND),
 	    OP(CONTROL)),
 	NET(NR_setsockopt, SOCKET_SETSOCKOPT_X, RET, FD(0), CONV8(1, C_SOCKLEVEL), OP(SOCKOPT, 0)),
 	NET(NR_getsockopt, SOCKET_GETSOCKOPT_X, RET, FD(0), CONV8(1, C_SOCKLEVEL), OP(SOCKOPT, 1)),

@@ -138,51 +138,58 @@ int fill_plain(__u64 *ctx)
 }
 
 SEC("tp_btf/sys_exit")
-int fill_net(__u64 *ctx)
-{
-	FILLER(FILL_NET)
-}
-
-SEC("tp_btf/sys_exit")
-int fill_io(__u64 *ctx)
-{
-	FILLER(FILL_IO)
-}
-
-SEC("tp_btf/sys_exit")
 int fill_misc(__u64 *ctx)
 {
 	FILLER(FILL_MISC)
 }
 
+FN int fill_net_one(__u32 number)
+{
+	SCRATCH(number)
+	const struct recipe *recipe = &recipes[s->nr & (CALLS - 1)];
+
+	follow(s, number, recipe, FILL_NET);
+	emit(s, recipe->drop);
+	return 0;
+}
+
 enum { MESSAGES = 16, MSGHDR = 64, MSGHDR_COMPAT = 32, MSG_LEN = 56, MSG_LEN_COMPAT = 28 };
 
-/* One event per message: sum of what was transferred in `ret`, the result of the call in args[CALL]. */
+/* Message `i` of sendmmsg or recvmmsg: its own length becomes `ret`, the result of the call is in args[CALL]. */
+FN int fill_message(__u32 number, __u32 i)
+{
+	SCRATCH(number)
+	__u64 at = s->args[1] + i * (s->compat ? MSGHDR_COMPAT : MSGHDR);
+	__u32 len = 0;
+
+	if ((__s64)s->args[CALL] > 0)
+		user_read(len, at + (s->compat ? MSG_LEN_COMPAT : MSG_LEN));
+	s->ret = (__s64)s->args[CALL] < 0 ? s->args[CALL] : len;
+	read_msghdr(number, at);
+	read_iovecs(number, s->var[6], s->var[7]);
+	fill_net_one(number);
+	return 0;
+}
+
 SEC("tp_btf/sys_exit")
-int fill_mmsg(__u64 *ctx)
+int fill_net(__u64 *ctx)
 {
 	__u32 number = area(AREA_EXIT), i, n;
 	struct scratch *s = scratch(number);
-	const struct recipe *recipe;
 
 	if (!s)
 		return 0;
-	recipe = &recipes[s->nr & (CALLS - 1)];
+	s->var[2] = 0;
+	if (s->nr != NR_sendmmsg && s->nr != NR_recvmmsg) {
+		fill_net_one(number);
+		return 0;
+	}
 	n = s->ret > MESSAGES ? MESSAGES : s->ret < 1 ? 1 : s->ret;
 	s->args[CALL] = s->ret;
 	for (i = 0; i < MESSAGES; i++) {
-		__u64 at = s->args[1] + i * (s->compat ? MSGHDR_COMPAT : MSGHDR);
-		__u32 len = 0;
-
 		if (i >= n)
 			break;
-		if ((__s64)s->args[CALL] > 0)
-			user_read(len, at + (s->compat ? MSG_LEN_COMPAT : MSG_LEN));
-		s->ret = (__s64)s->args[CALL] < 0 ? s->args[CALL] : len;
-		read_msghdr(number, at);
-		read_iovecs(number, s->var[6], s->var[7]);
-		follow(s, number, recipe, FILL_MMSG);
-		emit(s, recipe->drop);
+		fill_message(number, i);
 	}
 	return 0;
 }

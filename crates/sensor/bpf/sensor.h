@@ -56,7 +56,7 @@ enum counter {
 	DROP_EVENT_SIZE,
 	DROP_NO_PROGRAM,
 	DROP_SCRATCH,
-	COUNTERS,
+	COUNTERS = 16, /* a power of two, so that a mask bounds the index */
 };
 
 struct counters {
@@ -179,10 +179,21 @@ static __always_inline void put_empty(struct scratch *s)
 	done(s, 0);
 }
 
+/* Copies text of user space: bytes with the NUL, or negative. Older kernels answer 0 for an empty string. */
+static __always_inline long user_string(void *to, __u64 address)
+{
+	long len = bpf_probe_read_user_str(to, STRING_BYTES, (void *)address);
+
+	if (len)
+		return len;
+	*(char *)to = 0;
+	return 1;
+}
+
 /* Text of user space: an empty string is one NUL, a fault is an empty parameter. */
 static __always_inline void put_user_string(struct scratch *s, __u64 address)
 {
-	long len = address ? bpf_probe_read_user_str(here(s), STRING_BYTES, (void *)address) : 0;
+	long len = address ? user_string(here(s), address) : 0;
 
 	done(s, len > 0 ? len : 0);
 }
@@ -226,8 +237,10 @@ static __always_inline void emit(struct scratch *s, __u32 drop)
 	if (ring && !bpf_ringbuf_output(ring, s->event, len, BPF_RB_NO_WAKEUP))
 		return;
 	c->of[DROP_BUFFER]++;
-	if (drop < COUNTERS && drop > DROP_BUFFER)
-		c->of[drop]++;
+	drop &= COUNTERS - 1;
+	hidden_value(drop);
+	if (drop > DROP_BUFFER)
+		c->of[drop & (COUNTERS - 1)]++;
 }
 
 #define user_read(dst, address) bpf_probe_read_user(&(dst), sizeof(dst), (void *)(address))

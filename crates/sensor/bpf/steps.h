@@ -195,8 +195,6 @@ static __always_inline void follow(struct scratch *s, __u32 area, const struct r
 	__u32 i;
 
 	begin(s, r->kind, r->params);
-	if (family != FILL_MMSG)
-		s->var[2] = 0;
 	for (i = 0; i < STEPS; i++) {
 		__u8 op = r->step[i].op, a = r->step[i].a, b = r->step[i].b;
 
@@ -204,9 +202,7 @@ static __always_inline void follow(struct scratch *s, __u32 area, const struct r
 			break;
 		if (plain_step(area, op, a, b))
 			continue;
-		if (family == FILL_NET || family == FILL_IO || family == FILL_MMSG)
-			io_step(area, op, a, b);
-		if (family == FILL_NET || family == FILL_MMSG)
+		if (family == FILL_NET)
 			net_step(area, op, a, b);
 		if (family == FILL_MISC)
 			misc_step(area, op, a, b);

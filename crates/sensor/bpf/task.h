@@ -81,11 +81,19 @@ FN int put_vm(__u32 area, __u64 task_address)
 	return 0;
 }
 
+/* Eight bytes whatever the kernel calls them. */
+#define CAPS(cred, set)                                                                                                \
+	({                                                                                                             \
+		__u64 caps = 0;                                                                                        \
+		bpf_core_read(&caps, sizeof(caps), &cred->set);                                                        \
+		caps;                                                                                                  \
+	})
+
 static __always_inline void put_caps(struct scratch *s, const struct cred *cred)
 {
-	put64(s, BPF_CORE_READ(cred, cap_inheritable.val));
-	put64(s, BPF_CORE_READ(cred, cap_permitted.val));
-	put64(s, BPF_CORE_READ(cred, cap_effective.val));
+	put64(s, CAPS(cred, cap_inheritable));
+	put64(s, CAPS(cred, cap_permitted));
+	put64(s, CAPS(cred, cap_effective));
 }
 
 static __always_inline __u32 task_loginuid(struct task_struct *task)

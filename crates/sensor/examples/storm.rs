@@ -5,8 +5,8 @@
 #![allow(clippy::print_stdout)]
 
 use event::Sc;
-use load::{Loader, Object};
-use sensor::{Options, Sensor};
+use load::Object;
+use sensor::{Options, Sensor, empty_programs};
 use std::collections::BTreeSet;
 use std::time::Instant;
 
@@ -43,7 +43,7 @@ const VARIANTS: &[(&str, Make)] = &[
 ];
 
 fn empty(programs: &[&str]) -> (Object, Vec<load::Link>) {
-    let object = Loader::new("empty", EMPTY).only(programs).load().expect("root and BTF");
+    let object = empty_programs().only(programs).load().expect("root and BTF");
     let links = programs.iter().map(|p| object.attach(p).expect("attach")).collect();
     (object, links)
 }
@@ -69,5 +69,3 @@ fn getppid() {
 fn open_nothing() {
     std::hint::black_box(rustix::fs::open("/nonexistent", rustix::fs::OFlags::RDONLY, rustix::fs::Mode::empty()).is_ok());
 }
-
-static EMPTY: &[u8] = include!(concat!(env!("OUT_DIR"), "/empty.bpf.rs"));

@@ -26,6 +26,11 @@ pub fn boot_ns() -> u64 {
     best.map_or(0, |(_, boot)| u64::try_from(boot).unwrap_or(0))
 }
 
+/// The time that an event written now would carry.
+pub fn now_ns(boot_ns: u64) -> u64 {
+    boot_ns.saturating_add(u64::try_from(nanos(ClockId::Boottime)).unwrap_or(0))
+}
+
 fn nanos(clock: ClockId) -> i64 {
     let time = clock_gettime(clock);
     time.tv_sec * 1_000_000_000 + time.tv_nsec

@@ -13,7 +13,7 @@ mod open;
 mod stats;
 
 pub use hooks::Blind;
-pub use open::{Options, Sensor, objects};
+pub use open::{Options, Sensor, empty_programs, objects};
 pub use stats::{Counter, Stats};
 
 /// A failure that leaves nothing to watch with.

@@ -19,11 +19,13 @@ impl Rings {
     }
 
     /// Hands out at most `limit` records, oldest first, and gives their space back. The count is of records handed out.
-    pub fn drain(&mut self, limit: usize, mut take: impl FnMut(&[u8], u16)) -> usize {
+    /// Records younger than `horizon` wait: while they are written, an older one may still be on its way into a ring
+    /// that was empty when this began.
+    pub fn drain(&mut self, limit: usize, horizon: u64, mut take: impl FnMut(&[u8], u16)) -> usize {
         (0..self.rings.len()).for_each(|i| self.refresh(i));
         let mut taken = 0;
         while taken < limit {
-            let Some((i, _)) = self.heads.iter().enumerate().filter(|(_, ts)| **ts != NONE).min_by_key(|(_, ts)| **ts)
+            let Some((i, _)) = self.heads.iter().enumerate().min_by_key(|(_, ts)| **ts).filter(|(_, ts)| **ts <= horizon)
             else {
                 break;
             };

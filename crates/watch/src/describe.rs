@@ -1,7 +1,7 @@
 //! What can be told without watching: schemas, fields, events, versions, rules, the outcome of validation. Requests come
 //! in, text for standard output goes out. Only validation writes to the log; nothing here prints.
 
-use crate::config::{Config, schema};
+use crate::config::{Config, keys, schema};
 use crate::listing::{self, FieldListing, Format, SCHEMA_VERSION};
 use crate::log::Log;
 use crate::prepare::{Prepared, setup};
@@ -10,7 +10,7 @@ use crate::syscalls;
 use crate::versions::{DRIVER_API, FALCO_VERSION, PLUGIN_API, VERSION, json as versions_json};
 use event::Catalogue;
 use rules::load::ENGINE_VERSION;
-use rules::{LoadResult, Loader};
+use rules::{LoadResult, Loader, Provider};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -18,6 +18,16 @@ use std::path::PathBuf;
 /// `--config-schema`.
 pub fn config_schema() -> String {
     pretty(&schema::json_schema())
+}
+
+/// `--config-schema --format markdown`: every key with type, default and meaning.
+pub fn config_keys() -> String {
+    let mut text = String::from("Key | Type | Default | Meaning\n:---|:-----|:--------|:-------\n");
+    for key in keys::KEYS {
+        let default = if key.default.is_empty() { String::new() } else { format!("`{}`", key.default) };
+        let _ = writeln!(text, "`{}` | {} | {default} | {}", key.path, key.ty, key.help.replace('|', "\\|"));
+    }
+    text
 }
 
 /// `--rule-schema`.
@@ -46,6 +56,26 @@ pub fn events(format: Format) -> String {
 
 fn knows(catalogue: &Catalogue, source: &str) -> bool {
     catalogue.iter().any(|field| field.sources.iter().any(|s| s == source))
+}
+
+/// `--list-plugins`: what answers for a plugin.
+pub fn plugins(config: &Config) -> String {
+    let providers = setup(config).0.providers;
+    let blocks: String = providers.iter().map(plugin_block).collect();
+    format!("{} Plugins Loaded:\n\n{blocks}", providers.len())
+}
+
+/// `--plugin-info`; `None` when nothing of that name is there.
+pub fn plugin(config: &Config, name: &str) -> Option<String> {
+    setup(config).0.providers.iter().find(|provider| provider.name == name).map(plugin_block)
+}
+
+fn plugin_block(provider: &Provider) -> String {
+    let sources = provider.field_sources.join(", ");
+    format!(
+        "Name: {}\nDescription: built into hawkbell\nVersion: {}\nCapabilities:\n  - Field Extraction\n    Sources: {sources}\n\n",
+        provider.name, provider.version
+    )
 }
 
 /// `-L`, or `-l` with the name of a rule. `None` when no such rule is loaded.

@@ -4,6 +4,7 @@
 
 use crate::config::{Config, Noise as NoiseConfig, Style};
 use crate::internal::Internal;
+use crate::names::Addresses;
 use crate::noise::{Noise, Summary};
 use crate::outputs::{Message, Outputs};
 use crate::prepare::{Prepared, alert_style, setup};
@@ -108,6 +109,12 @@ impl Judge {
         Retired { verdict: std::mem::replace(&mut self.verdict, verdict), outputs }
     }
 
+    /// Addresses of host names that rules compare with.
+    pub fn know_addresses(&mut self, addresses: Addresses) {
+        let known = addresses.into_iter().map(|(name, ips)| (name.into_bytes().into_boxed_slice(), ips));
+        self.engine.around.addresses.extend(known);
+    }
+
     /// Tells what was held back in windows that ended before `ts`.
     pub fn tell_held_back(&mut self, ts: u64) {
         for summary in self.desk.noise.sweep(ts) {
@@ -150,6 +157,13 @@ impl Verdict {
             statics: setup(&prepared.config).1,
             line: String::with_capacity(1024),
         }
+    }
+}
+
+impl Verdict {
+    /// Host names that rules compare addresses with.
+    pub fn host_names(&self) -> &[String] {
+        self.program.host_names()
     }
 }
 

@@ -11,10 +11,12 @@ pub mod describe;
 pub mod drops;
 pub mod internal;
 pub mod judge;
+pub mod learn;
 pub mod listing;
 pub mod live;
 pub mod log;
 mod metrics;
+mod names;
 pub mod noise;
 pub mod options;
 pub mod outputs;
@@ -27,7 +29,6 @@ pub mod replay;
 pub mod rule_files;
 mod sd;
 pub mod signals;
-mod state_snapshot;
 pub mod stats;
 pub mod summary;
 pub mod syscalls;
@@ -41,10 +42,19 @@ pub(crate) fn now_ns() -> u64 {
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Whether this process runs as the superuser of the machine or of its container.
+/// Whether this process may load and attach what watching needs: CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN.
 pub fn is_privileged() -> bool {
-    nix::unistd::geteuid().is_root()
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let held = line.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    let has = |bit: u32| held >> bit & 1 == 1;
+    has(CAP_SYS_ADMIN) || (has(CAP_BPF) && has(CAP_PERFMON))
 }
+
+// Numbers of linux/capability.h.
+const CAP_SYS_ADMIN: u32 = 21;
+const CAP_PERFMON: u32 = 38;
+const CAP_BPF: u32 = 39;
 
 /// `text` without the ` (os error 2)` that the standard library adds to every cause: the words before it say the same.
 pub fn without_numbers(text: &str) -> String {

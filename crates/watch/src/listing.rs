@@ -261,7 +261,7 @@ fn pretty(value: &Value) -> String {
 }
 
 /// Of the event tables this is built on.
-pub const SCHEMA_VERSION: &str = "4.5.0";
+pub const SCHEMA_VERSION: &str = "4.5.1";
 const INDENT: usize = 30;
 const WIDTH: usize = 120;
 

@@ -3,12 +3,13 @@
 //! and verdict nothing is copied, and nothing in here may wait for anybody but the kernel.
 
 use crate::blindness::{self, Needs};
-use crate::config::Config;
+use crate::config::{Config, Kind};
 use crate::drops::{DropMonitor, Report as Loss, Totals};
 use crate::internal::Internal;
 use crate::judge::{Judge, Verdict};
 use crate::log::Log;
 use crate::metrics::{Collector, Facts};
+use crate::names::Resolver;
 use crate::options::Options;
 use crate::outputs::{Outputs, Setup};
 use crate::pidfile::Pidfile;
@@ -34,8 +35,12 @@ pub fn run(prepared: Prepared, options: &Options, (log, signals): (&Log, &Signal
     let setup = Setup { ident: "falco", lossless: false, colour: colour && std::env::var_os("NO_COLOR").is_none() };
     let outputs = Outputs::start(&prepared.config, setup, log)?;
     let _pidfile = options.pidfile.as_deref().map(Pidfile::write).transpose().map_err(RunError::Pidfile)?;
-    let sensor = open(&prepared, log)?;
-    let mut live = Live::start(prepared, options, log, (&sensor, outputs))?;
+    let sensor = match prepared.config.kind {
+        Kind::NoDriver => None,
+        _ => Some(open(&prepared, log)?),
+    };
+    let mut live = Live::start(prepared, options, log, (sensor.as_ref(), outputs))?;
+    live.announce(sensor.as_ref());
     sd::ready("watching");
     let end = live.watch(sensor, signals);
     sd::stopping();
@@ -63,8 +68,9 @@ struct Live<'a> {
     triggered: Option<Triggered>,
     drops: DropMonitor,
     reloader: Reloader,
+    names: Resolver,
     metrics: Collector,
-    empty_polls: u32,
+    silent_since: Instant,
     last_event_ts: u64,
     started: Instant,
     max_time: Option<Duration>,
@@ -77,26 +83,28 @@ impl<'a> Live<'a> {
         prepared: Prepared,
         options: &Options,
         log: &'a Log,
-        (sensor, outputs): (&Sensor, Outputs),
+        (sensor, outputs): (Option<&Sensor>, Outputs),
     ) -> Result<Self, RunError> {
-        let snapshot = processes::snapshot(sensor, prepared.config.sensor.disable_iterators, log);
+        let boot_ns = sensor.map_or(0, Sensor::boot_ns);
+        let snapshot = processes::snapshot(boot_ns);
         let recorder = options.record.as_deref().map(|path| Recorder::create(path, &snapshot)).transpose();
         let recorder = recorder.map_err(RunError::Record)?;
-        let triggered = Triggered::new(prepared.config.capture.clone(), &snapshot);
+        let triggered = Triggered::new(prepared.config.capture.clone());
         let mut engine_options = engine_options(&prepared);
         engine_options.limits.own_pid = i64::from(std::process::id());
         engine_options.hostname.get_or_insert_with(|| prepared.hostname.clone());
         let mut engine = Engine::new(engine_options);
         engine.seed(snapshot);
-        engine.set_proc_source(Box::new(processes::Lookup::default()));
+        engine.set_proc_source(Box::new(processes::Lookup::new(boot_ns)));
         let metrics = Collector::start(&prepared.config, Facts::of(&prepared), log)?;
         Ok(Live {
             recorder,
             triggered,
             drops: DropMonitor::new(prepared.config.drops.clone()),
+            names: Resolver::start(prepared.program.host_names()),
             reloader: Reloader::start(Watched::of(&prepared), options, log),
             metrics,
-            empty_polls: 0,
+            silent_since: Instant::now(),
             last_event_ts: 0,
             started: Instant::now(),
             max_time: options.max_seconds.map(Duration::from_secs),
@@ -108,14 +116,43 @@ impl<'a> Live<'a> {
         })
     }
 
-    fn watch(&mut self, mut sensor: Sensor, signals: &Signals) -> End {
+    /// What is being watched, in one line.
+    fn announce(&self, sensor: Option<&Sensor>) {
+        let rules = self.judge.rules().enabled().count();
+        match sensor {
+            Some(sensor) => {
+                let calls = sensor.options().selected.len();
+                self.log.info(&format!("Watching: {rules} rules, {calls} system calls (Ctrl-C ends it)"));
+            }
+            None => self.log.info("Opening 'syscall' source with no driver"),
+        }
+    }
+
+    fn watch(&mut self, mut sensor: Option<Sensor>, signals: &Signals) -> End {
         loop {
-            let taken = sensor.poll(|event| self.event(&event));
-            self.count_silence(taken);
-            if let Some(end) = self.look_around(&mut sensor, signals) {
+            let taken = match &mut sensor {
+                Some(sensor) => sensor.poll(|event| self.event(&event)),
+                None => 0,
+            };
+            if sensor.is_some() {
+                self.count_silence(taken);
+            }
+            if let Some(end) = self.look_around(sensor.as_mut(), signals) {
+                self.read_counters(sensor.as_ref());
                 return end;
             }
-            sensor.rest(taken);
+            match &mut sensor {
+                Some(sensor) => sensor.rest(taken),
+                None => std::thread::sleep(CHECK_EVERY),
+            }
+        }
+    }
+
+    fn read_counters(&mut self, sensor: Option<&Sensor>) {
+        match sensor.map(Sensor::stats) {
+            Some(Ok(stats)) => self.stats = stats,
+            Some(Err(error)) => self.log.warning(&format!("counters of the sensor: {error}")),
+            None => {}
         }
     }
 
@@ -136,7 +173,7 @@ impl<'a> Live<'a> {
     }
 
     /// Everything between two batches: signals, reload, and once in a while losses, metrics and time.
-    fn look_around(&mut self, sensor: &mut Sensor, signals: &Signals) -> Option<End> {
+    fn look_around(&mut self, mut sensor: Option<&mut Sensor>, signals: &Signals) -> Option<End> {
         if let Some(signal) = signals.stop() {
             self.log.info(&format!("{signal} received, exiting..."));
             return Some(End::Stop);
@@ -150,17 +187,17 @@ impl<'a> Live<'a> {
             self.reloader.request();
         }
         if let Some(news) = self.reloader.news() {
-            self.take_news(news, sensor);
+            self.take_news(news, sensor.as_deref_mut());
         }
         let now = Instant::now();
         if now < self.next_check {
             return None;
         }
         self.next_check = now + CHECK_EVERY;
-        self.check(sensor, now)
+        self.check(sensor.as_deref(), now)
     }
 
-    fn check(&mut self, sensor: &Sensor, now: Instant) -> Option<End> {
+    fn check(&mut self, sensor: Option<&Sensor>, now: Instant) -> Option<End> {
         if self.judge.desk.noise.is_due(now_ns()) {
             self.judge.tell_held_back(now_ns());
         }
@@ -168,10 +205,14 @@ impl<'a> Live<'a> {
             self.log.error("no output has a reader any more, stopping");
             return Some(End::Stop);
         }
-        if let Ok(stats) = sensor.stats() {
-            self.stats = stats;
+        if let Some(addresses) = self.names.news() {
+            self.judge.know_addresses(addresses);
         }
-        if self.metrics.is_due() {
+        let wants_metrics = self.metrics.is_due();
+        if wants_metrics || self.drops.is_due(now_ns()) {
+            self.read_counters(sensor);
+        }
+        if wants_metrics {
             self.metrics.collect(&self.judge, &self.stats);
         }
         let is_over = self.max_time.is_some_and(|max| now.duration_since(self.started) >= max);
@@ -199,21 +240,20 @@ impl<'a> Live<'a> {
         None
     }
 
+    /// A timeout is a stretch of [`TIMEOUT`] without events, however often the rings were looked at meanwhile.
     fn count_silence(&mut self, taken: usize) {
         if taken > 0 {
-            self.empty_polls = 0;
+            self.silent_since = Instant::now();
             return;
         }
-        self.empty_polls += 1;
-        if self.empty_polls > self.config.max_consecutive_timeouts {
-            self.empty_polls = 0;
-            let count = self.config.max_consecutive_timeouts;
-            let alert = silence_alert(count, self.last_event_ts);
-            self.judge.internal(&alert, now_ns());
+        let most = self.config.max_consecutive_timeouts;
+        if self.silent_since.elapsed() > TIMEOUT * most {
+            self.silent_since = Instant::now();
+            self.judge.internal(&silence_alert(most, self.last_event_ts), now_ns());
         }
     }
 
-    fn take_news(&mut self, news: News, sensor: &mut Sensor) {
+    fn take_news(&mut self, news: News, sensor: Option<&mut Sensor>) {
         match news {
             News::Failed(text) => {
                 self.log.error(&format!("reload aborted, the old rules stay: {text}"));
@@ -232,14 +272,16 @@ impl<'a> Live<'a> {
         }
     }
 
-    fn swap(&mut self, fresh: Fresh, sensor: &mut Sensor) {
-        match sensor.select(&fresh.selected) {
-            Ok(blind) => blindness::report(&blind, &fresh.needs, self.log),
-            Err(error) => self.log.error(&format!("system calls for the new rules: {error}")),
+    fn swap(&mut self, fresh: Fresh, sensor: Option<&mut Sensor>) {
+        match sensor.map(|sensor| sensor.select(&fresh.selected)) {
+            Some(Ok(blind)) => blindness::report(&blind, &fresh.needs, self.log),
+            Some(Err(error)) => self.log.error(&format!("system calls for the new rules: {error}")),
+            None => {}
         }
         self.config = fresh.config;
         self.drops = DropMonitor::new(self.config.drops.clone());
         self.metrics.reloaded(fresh.facts);
+        self.names = Resolver::start(fresh.verdict.host_names());
         let old = self.judge.swap(fresh.verdict, fresh.outputs);
         self.reloader.retire(old);
     }
@@ -272,6 +314,11 @@ fn open(prepared: &Prepared, log: &Log) -> Result<Sensor, RunError> {
     let needs = Needs::of(prepared);
     let selection = syscalls::select(prepared.program.needed_syscalls(), &config.syscalls);
     warn_about(&selection, &needs, log);
+    if let Ok(version) = std::fs::read_to_string("/proc/version") {
+        log.info(&format!("System info: {}", version.trim()));
+    }
+    let names = syscalls::names(&selection.selected).join(", ");
+    log.sensor(Priority::Debug, &format!("system calls: {names}"));
     let ring = config.sensor.ring_bytes;
     log.info(&format!("The chosen syscall buffer dimension is: {ring} bytes ({} MBs)", ring >> 20));
     log.info("Opening event source 'syscall'");
@@ -336,6 +383,8 @@ fn failed_reload(text: &str) -> Internal {
     )
 }
 
+/// What the re-created system's consumer waits before it says that nothing came.
+const TIMEOUT: Duration = Duration::from_millis(30);
 /// Between two looks at losses, metrics and the time limit.
 const CHECK_EVERY: Duration = Duration::from_millis(20);
 /// How long outputs may take to deliver what is left.

@@ -71,6 +71,12 @@ pub fn prepare(options: &Options, config: Config, log: &Log) -> Result<Prepared,
     let texts = rule_texts(options, &config)?;
     let hostname = hostname(log)?;
     let (setup, _) = setup(&config);
+    check_plugins(&config, log)?;
+    if options.replay.is_none() {
+        let enabled = enabled_sources(options, &setup.sources).map_err(PrepareError::Source)?;
+        log.info(&format!("Loaded event sources: {}", setup.sources.join(", ")));
+        log.info(&format!("Enabled event sources: {}", enabled.join(", ")));
+    }
     let mut loader = Loader::new(setup);
     let failure = load(&mut loader, &texts, log);
     loader.check_providers().map_err(PrepareError::Provider)?;
@@ -80,6 +86,7 @@ pub fn prepare(options: &Options, config: Config, log: &Log) -> Result<Prepared,
     let mut rules = loader.rule_set().clone();
     select(&mut rules, &config, log);
     let program = rules.program(config.matching);
+    log_enabled(&rules, log);
     Ok(Prepared { config, texts, loader, rules, program, hostname })
 }
 
@@ -127,6 +134,38 @@ fn rule_texts(options: &Options, config: &Config) -> Result<RuleTexts, PrepareEr
     Ok(rule_files::read(paths)?)
 }
 
+/// Names every plugin that is asked for and will not be there.
+fn check_plugins(config: &Config, log: &Log) -> Result<(), PrepareError> {
+    let is_known = |name: &String| name == BUILT_IN_PLUGIN || config.plugins.iter().any(|plugin| plugin.name == *name);
+    let all = || config.plugins.iter().map(|plugin| plugin.name.clone()).collect();
+    let wanted: Vec<String> = config.load_plugins.clone().unwrap_or_else(all);
+    if let Some(unknown) = wanted.iter().find(|name| !is_known(name)) {
+        let text = format!("Cannot load plugin '{unknown}': plugin config not found for given name");
+        return Err(PrepareError::Provider(text));
+    }
+    for name in wanted.iter().filter(|name| *name != BUILT_IN_PLUGIN) {
+        log.warning(&format!("plugin '{name}' is not loaded: plugins are not supported in this version"));
+    }
+    Ok(())
+}
+
+/// The sources that `--enable-source` and `--disable-source` leave.
+fn enabled_sources<'s>(options: &Options, known: &'s [String]) -> Result<Vec<&'s str>, String> {
+    let (enable, disable) = (&options.enable_sources, &options.disable_sources);
+    if !enable.is_empty() && !disable.is_empty() {
+        return Err("You can not mix --enable-source and --disable-source".into());
+    }
+    for (verb, names) in [("enabling", enable), ("disabling", disable)] {
+        if let Some(unknown) = names.iter().find(|name| !known.contains(name)) {
+            return Err(format!("Attempted {verb} an unknown event source: {unknown}"));
+        }
+    }
+    let is_enabled =
+        |source: &&String| if enable.is_empty() { !disable.contains(source) } else { enable.contains(source) };
+    let enabled: Vec<&str> = known.iter().filter(is_enabled).map(String::as_str).collect();
+    if enabled.is_empty() { Err("Must enable at least one event source".into()) } else { Ok(enabled) }
+}
+
 /// Loads files in order; the first that fails ends it with its text.
 fn load(loader: &mut Loader, texts: &RuleTexts, log: &Log) -> Option<String> {
     log.info("Loading rules from:");
@@ -136,9 +175,9 @@ fn load(loader: &mut Loader, texts: &RuleTexts, log: &Log) -> Option<String> {
         let status = result.schema_status();
         let line = format!("   {} | schema validation: {status}", file.name);
         if status == "ok" {
-            log.info(&line)
+            log.info(&line);
         } else {
-            log.warning(&line)
+            log.warning(&line);
         }
         if !result.successful() {
             return Some(result.verbose());
@@ -149,6 +188,12 @@ fn load(loader: &mut Loader, texts: &RuleTexts, log: &Log) -> Option<String> {
         }
     }
     None
+}
+
+fn log_enabled(rules: &RuleSet, log: &Log) {
+    log.debug("Enabled rules:");
+    rules.enabled().for_each(|rule| log.debug(&format!("   {}", rule.name)));
+    log.debug(&format!("({}) enabled rules in total", rules.enabled().count()));
 }
 
 fn select(rules: &mut RuleSet, config: &Config, log: &Log) {
@@ -220,5 +265,7 @@ impl From<LoadError> for PrepareError {
     }
 }
 
+/// What the plugin of this name provides is part of the engine.
+const BUILT_IN_PLUGIN: &str = "container";
 /// Where the re-created system keeps its configuration.
 pub const DEFAULT_CONFIG: &str = "/etc/falco/falco.yaml";

@@ -5,7 +5,6 @@
 use crate::config::Capture as CaptureConfig;
 use crate::internal::Internal;
 use crate::log::Log;
-use crate::state_snapshot;
 use capture::{Compression, Writer};
 use engine::Engine;
 use event::Event;
@@ -77,7 +76,6 @@ impl Recorder {
 /// Recordings that rules start.
 pub struct Triggered {
     config: CaptureConfig,
-    known: Snapshot,
     open: Option<Open>,
     pub files: u64,
 }
@@ -89,10 +87,8 @@ struct Open {
 }
 
 impl Triggered {
-    /// `known` supplies what the engine does not list: users and groups.
-    pub fn new(config: CaptureConfig, known: &Snapshot) -> Option<Self> {
-        let known = Snapshot { users: known.users.clone(), groups: known.groups.clone(), ..Snapshot::default() };
-        config.enabled.then_some(Triggered { config, known, open: None, files: 0 })
+    pub fn new(config: CaptureConfig) -> Option<Self> {
+        config.enabled.then_some(Triggered { config, open: None, files: 0 })
     }
 
     /// Starts or prolongs a recording when `matched` asks for it, and appends `event` to the open one. Returns the alert
@@ -137,7 +133,7 @@ impl Triggered {
 
     fn begin(&mut self, ts: u64, deadline: u64, engine: &Engine, log: &Log) {
         let path = PathBuf::from(format!("{}_{ts:020}_{:020}.scap", self.config.path_prefix, engine.events()));
-        let snapshot = state_snapshot::take(engine.state(), &self.known);
+        let snapshot = engine.state().snapshot();
         let writer = File::create(&path).and_then(|file| Writer::new(file, Compression::Gzip, &snapshot));
         match writer {
             Ok(writer) => {

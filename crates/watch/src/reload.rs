@@ -70,6 +70,7 @@ impl Reloader {
             watched,
             options: options.clone(),
             log: log.clone(),
+            missing: Vec::new(),
         };
         if let Err(error) = std::thread::Builder::new().name("reload".into()).spawn(move || work.run()) {
             log.error(&format!("reload thread: {error}: rules cannot be reloaded"));
@@ -116,12 +117,19 @@ pub struct Watched {
     /// `watch_config_files`
     pub enabled: bool,
     outputs: String,
+    fixed: String,
 }
 
 impl Watched {
     pub fn of(prepared: &crate::prepare::Prepared) -> Watched {
         let (files, directories) = watched_paths(prepared);
-        Watched { files, directories, enabled: prepared.config.watch_files, outputs: output_key(&prepared.config) }
+        Watched {
+            files,
+            directories,
+            enabled: prepared.config.watch_files,
+            outputs: output_key(&prepared.config),
+            fixed: fixed_key(&prepared.config),
+        }
     }
 }
 
@@ -136,6 +144,14 @@ fn output_key(config: &Config) -> String {
     )
 }
 
+/// Equal for configurations that differ only in what a reload can change.
+fn fixed_key(config: &Config) -> String {
+    format!(
+        "{:?}",
+        (&config.web, &config.metrics, config.sensor, config.snaplen, config.threads, &config.capture, config.kind)
+    )
+}
+
 struct Work {
     shared: Arc<Shared>,
     news: Sender<News>,
@@ -143,6 +159,8 @@ struct Work {
     watched: Watched,
     options: Options,
     log: Log,
+    /// Files that were not there when the watches were set.
+    missing: Vec<PathBuf>,
 }
 
 impl Work {
@@ -152,7 +170,8 @@ impl Work {
         while !self.shared.stop.load(Ordering::Acquire) {
             std::thread::sleep(TICK);
             self.free_retired();
-            if inotify.as_ref().is_some_and(has_events) {
+            if inotify.as_ref().is_some_and(has_events) || self.missing.iter().any(|path| path.exists()) {
+                self.missing.clear();
                 changed = Some(Instant::now());
             }
             let is_quiet = changed.is_some_and(|at| at.elapsed() >= QUIET);
@@ -184,7 +203,13 @@ impl Work {
             Outputs::start(&prepared.config, setup, &self.log)
         });
         let outputs = outputs.transpose().map_err(|e| e.to_string())?;
-        self.watched = watched;
+        if watched.fixed != self.watched.fixed {
+            self.log.warning(
+                "changes of engine, falco_libs, webserver, metrics and capture take effect with the next start",
+            );
+        }
+        // Compared with what runs, not with what was read last.
+        self.watched = Watched { fixed: std::mem::take(&mut self.watched.fixed), ..watched };
         let selection = syscalls::select(prepared.program.needed_syscalls(), &prepared.config.syscalls);
         Ok(Fresh {
             verdict: Verdict::new(&prepared),
@@ -205,7 +230,8 @@ impl Work {
         }
     }
 
-    fn watch_files(&self) -> Option<Inotify> {
+    fn watch_files(&mut self) -> Option<Inotify> {
+        self.missing.clear();
         if !self.watched.enabled {
             return None;
         }
@@ -216,6 +242,7 @@ impl Work {
         let files = self.watched.files.iter().map(|file| (file, on_file));
         for (path, flags) in files.chain(self.watched.directories.iter().map(|directory| (directory, on_directory))) {
             if let Err(error) = inotify.add_watch(path, flags) {
+                self.missing.push(path.clone());
                 self.log.warning(&format!("watch `{}` for changes: {}", path.display(), error.desc()));
             }
         }

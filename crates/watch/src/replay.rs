@@ -5,6 +5,7 @@
 use crate::drops::{DropMonitor, Totals};
 use crate::judge::{Judge, Verdict};
 use crate::log::Log;
+use crate::names::Resolver;
 use crate::options::Options;
 use crate::outputs::{Outputs, Setup, SetupError};
 use crate::prepare::Prepared;
@@ -110,11 +111,15 @@ impl<'a> Run<'a> {
         let setup = Setup { ident: "falco", lossless: true, colour: false };
         let outputs = Outputs::start(&prepared.config, setup, log)?;
         let recorder = options.record.as_deref().map(|path| Recorder::create(path, &snapshot)).transpose();
-        let triggered = Triggered::new(prepared.config.capture.clone(), &snapshot);
+        let triggered = Triggered::new(prepared.config.capture.clone());
         let mut engine = Engine::new(engine_options(prepared));
         engine.seed(snapshot);
+        let mut judge = Judge::new(Verdict::new(prepared), engine, outputs);
+        if let Some(addresses) = Resolver::start(prepared.program.host_names()).first(NAMES_PATIENCE) {
+            judge.know_addresses(addresses);
+        }
         Ok(Run {
-            judge: Judge::new(Verdict::new(prepared), engine, outputs),
+            judge,
             log,
             recorder: recorder.map_err(RunError::Record)?,
             triggered,
@@ -266,5 +271,7 @@ fn tell_gaps(reader: &Reader<File>, report: &mut Report) {
 
 /// Events between two looks at signals and progress.
 const CHECK_EVERY: u32 = 4096;
+/// How long name servers may take before the first event.
+const NAMES_PATIENCE: Duration = Duration::from_secs(3);
 /// How long outputs may take to deliver what is left.
 const FINISH_PATIENCE: Duration = Duration::from_secs(10);

@@ -88,7 +88,7 @@ pub struct Common {
 /// What can be listed instead of running.
 #[derive(Args, Debug)]
 pub struct Lists {
-    /// Print the JSON schema of the configuration and end
+    /// Print the JSON schema of the configuration (its keys as a table with --format markdown) and end
     #[arg(long)]
     pub config_schema: bool,
     /// Print the JSON schema of rules files and end
@@ -115,7 +115,7 @@ pub struct Lists {
     /// Only names with --list
     #[arg(short = 'N')]
     pub names_only: bool,
-    /// Form of --list and --list-events
+    /// Form of --list, --list-events and --config-schema
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<FormatArg>,
     /// As --format=markdown (deprecated)

@@ -13,7 +13,7 @@ use clap::CommandFactory;
 use std::io::Write;
 use watch::config::{Config, Kind};
 use watch::describe::{self, Describe};
-use watch::listing::FieldListing;
+use watch::listing::{FieldListing, Format};
 use watch::log::Log;
 use watch::prepare::{self, PrepareError, Prepared};
 use watch::replay::RunError;
@@ -25,24 +25,28 @@ pub fn command() -> clap::Command {
 
 pub fn run(invocation: &Invocation) -> Outcome {
     let args: WatchArgs = invocation.parse_into()?;
-    if let Some(text) = without_config(&args) {
+    let outcome = act(&args, &invocation.program);
+    if invocation.program == FALCO { outcome.map_err(|failure| failure.label("Error")) } else { outcome }
+}
+
+fn act(args: &WatchArgs, program: &str) -> Outcome {
+    if let Some(text) = without_config(args) {
         return print(&text);
     }
-    let program = &invocation.program;
     let options = args.options(program);
     let config = prepare::configure(&options).map_err(|error| explain(&error, program))?;
-    if let Some(text) = with_config(&args, &config)? {
+    if let Some(text) = with_config(args, &config)? {
         return print(&text);
     }
     let log = start_log(&config);
     if !args.validate.is_empty() {
-        return validate(&args, &config, &log);
+        return validate(args, &config, &log);
     }
     if config.kind == Kind::Replay {
         return replay::judge(&options, config, &log);
     }
     let prepared = prepare::prepare(&options, config, &log).map_err(|error| explain(&error, program))?;
-    if let Some(text) = with_rules(&args, &prepared)? {
+    if let Some(text) = with_rules(args, &prepared)? {
         return print(&text);
     }
     if options.dry_run {
@@ -61,7 +65,7 @@ fn hint(error: RunError) -> Failure {
     match (is_pidfile, needs_root) {
         (true, _) => failure.exit(Exit(255)),
         (_, true) => failure
-            .help("watching needs CAP_BPF, CAP_PERFMON, CAP_SYS_RESOURCE and CAP_SYS_PTRACE: try `sudo hawkbell watch`")
+            .help("watching needs CAP_BPF and CAP_PERFMON (and CAP_SYS_PTRACE to know other users' processes): try `sudo hawkbell watch`")
             .help("`hawkbell replay CAPTURE` judges a recorded capture without any privilege"),
         _ => failure.help("`hawkbell probe` tells what this kernel can do"),
     }
@@ -71,7 +75,8 @@ fn hint(error: RunError) -> Failure {
 fn without_config(args: &WatchArgs) -> Option<String> {
     let list = &args.list;
     if list.config_schema {
-        return Some(describe::config_schema());
+        let is_page = list.format() == Format::Markdown;
+        return Some(if is_page { describe::config_keys() } else { describe::config_schema() });
     }
     if list.rule_schema {
         return Some(describe::rule_schema());
@@ -89,6 +94,13 @@ fn with_config(args: &WatchArgs, config: &Config) -> Result<Option<String>, Fail
     }
     if args.page_size {
         return Ok(Some(describe::page_size()));
+    }
+    if args.list.list_plugins {
+        return Ok(Some(describe::plugins(config)));
+    }
+    if let Some(name) = &args.list.plugin_info {
+        let missing = || Failure::message(format!("can't find plugin and print its info: {name}"));
+        return describe::plugin(config, name).map(Some).ok_or_else(missing);
     }
     let Some(source) = &args.list.list else { return Ok(None) };
     let wanted = FieldListing {
@@ -136,7 +148,7 @@ pub fn start_log(config: &Config) -> Log {
         match &file.misfit {
             None => log.info(&format!("   {} | schema validation: ok", file.path.display())),
             Some(misfit) => {
-                log.warning(&format!("   {} | schema validation: failed for {misfit}", file.path.display()))
+                log.warning(&format!("   {} | schema validation: failed for {misfit}", file.path.display()));
             }
         }
     }
@@ -167,3 +179,6 @@ pub fn explain(error: &PrepareError, program: &str) -> Failure {
         _ => failure,
     }
 }
+
+/// The name under which messages are worded as users of the re-created system know them.
+const FALCO: &str = "falco";

@@ -64,11 +64,12 @@ impl Watch {
         let mut seen = Vec::new();
         while Instant::now() < deadline {
             self.sentinels += 1;
-            let mark = format!("hawkbell-sentinel-{}", self.sentinels);
+            let own = self.scratch.file_name().unwrap_or_default().to_string_lossy();
+            let mark = format!("sentinel-{own}-{}", self.sentinels);
             Command::new("/bin/true").arg(&mark).status().expect("run the sentinel");
             let wait = Instant::now() + Duration::from_secs(2);
             while let Ok(alert) = self.alerts.recv_timeout(wait.saturating_duration_since(Instant::now())) {
-                if alert["rule"] == "Sentinel" && alert["output"].as_str().is_some_and(|o| o.ends_with(&mark)) {
+                if alert["rule"] == "Sentinel" && alert["output_fields"]["proc.args"] == mark {
                     return seen;
                 }
                 seen.push(alert);
@@ -91,7 +92,7 @@ impl Drop for Watch {
 const SENTINEL_RULE: &str = "
 - rule: Sentinel
   desc: Marks the end of a case
-  condition: evt.type = execve and evt.rawres = 0 and proc.args startswith hawkbell-sentinel-
+  condition: evt.type = execve and evt.rawres = 0 and proc.args startswith sentinel-hawkbell-
   output: sentinel %proc.args
   priority: INFO
 ";

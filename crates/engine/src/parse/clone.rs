@@ -46,7 +46,12 @@ fn caller_side(state: &mut State, event: &Event<'_>, step: &mut Step<'_>, child_
         repair_caller(state, event, caller_tid);
     }
     step.tid = state.thread(caller_tid).map(|t| t.tid);
-    if leaves_child_to_itself(event, caller_tid) || step.recent.contains(child_tid, caller_tid, event.ts) {
+    if leaves_child_to_itself(event, caller_tid) {
+        announce(state, event, step, child_tid);
+        return;
+    }
+    let Some(caller_pid) = state.thread(caller_tid).map(|t| t.pid) else { return };
+    if step.recent.is_child(child_tid, (caller_tid, caller_pid), event.ts) {
         return;
     }
     if state.thread(child_tid).is_some_and(|t| t.flags.has(ThreadFlags::CLONE_INVERTED)) {
@@ -75,9 +80,26 @@ fn leaves_child_to_itself(event: &Event<'_>, caller_tid: i64) -> bool {
         || event.i64(param::VTID).is_some_and(|vtid| vtid != caller_tid)
 }
 
+/// Keeps what a child will inherit, since its own event may come when its parent went on already. A vfork stops its
+/// parent, and threads share what their process has.
+fn announce(state: &mut State, event: &Event<'_>, step: &mut Step<'_>, child_tid: i64) {
+    let flags = flags(event);
+    if is_thread(event) || flags.has(ThreadFlags::CLONE_VFORK) || event.kind == event::Kind::SYSCALL_VFORK_20_X {
+        return;
+    }
+    let Some(caller) = state.copy_of(event.tid).filter(|c| !c.is_invalid()) else { return };
+    let sibling = flags.has(ThreadFlags::CLONE_PARENT);
+    let parent = if sibling { state.thread(caller.ptid).map_or(caller.ptid, |p| p.pid) } else { caller.pid };
+    let inherited = inherit(state, &caller, child_tid, flags);
+    step.births.announce(parent, child_tid, event.ts, inherited);
+}
+
 fn child_side(state: &mut State, event: &Event<'_>, step: &mut Step<'_>) {
     let tid = event.tid;
     let fresh = |t: &Thread| !t.is_invalid() && event.ts.saturating_sub(t.clone_ts) < SAME_THREAD_NS && t.clone_ts != 0;
+    if step.recent.is_late(tid, event.ts) {
+        return;
+    }
     if state.thread(tid).is_some_and(fresh) {
         step.tid = Some(tid);
         return;
@@ -89,7 +111,10 @@ fn child_side(state: &mut State, event: &Event<'_>, step: &mut Step<'_>) {
     let Some(origin) = event.i64(origin_param).filter(|t| *t >= 0) else { return };
     state.find_or_invent(origin, step);
     let Some(origin) = state.copy_of(origin) else { return };
-    let mut child = inherit(state, &origin, tid, flags(event));
+    let ids = (tid, event.i64(param::VTID).unwrap_or(-1));
+    let announced = step.births.take(origin.pid, ids, event.ts).filter(|_| !is_thread(event));
+    let mut child = announced.map_or_else(|| inherit(state, &origin, tid, flags(event)), |child| *child);
+    child.tid = tid;
     child.pid = event.i64(param::PID).unwrap_or(child.pid);
     child.ptid = event.i64(param::PTID).unwrap_or(child.ptid);
     child.flags.set(ThreadFlags::CLONE_INVERTED, true);
@@ -138,6 +163,7 @@ fn inherit(state: &State, origin: &Thread, tid: i64, flags: ThreadFlags) -> Thre
         cap_permitted: origin.cap_permitted,
         cap_effective: origin.cap_effective,
         cap_inheritable: origin.cap_inheritable,
+        keeps_caps: origin.keeps_caps,
         exe_ino: origin.exe_ino,
         exe_ino_ctime: origin.exe_ino_ctime,
         exe_ino_mtime: origin.exe_ino_mtime,

@@ -112,6 +112,7 @@ fn take_numbers(event: &Event<'_>, thread: &mut Thread) {
     thread.cap_inheritable = event.u64(param::CAP_INHERITABLE).unwrap_or(0);
     thread.cap_permitted = event.u64(param::CAP_PERMITTED).unwrap_or(0);
     thread.cap_effective = event.u64(param::CAP_EFFECTIVE).unwrap_or(0);
+    thread.keeps_caps = false;
     take_file(event, thread);
 }
 

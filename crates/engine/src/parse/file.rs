@@ -1,7 +1,7 @@
 //! Descriptors of everything but sockets: opening, duplicating, closing, and the calls that make special files. In:
 //! exit events. Out: entries of the process's descriptor table. Names are joined by text alone, no file is looked at.
 
-use super::{After, Step, fd, success, with_enter};
+use super::{After, Step, fd, success};
 use crate::state::fds::O_CLOEXEC;
 use crate::state::seed::{FD_LOWER_LAYER, FD_UPPER_LAYER};
 use crate::state::{FdEntry, FdFlags, State, Str, ThreadFlags, path};
@@ -9,9 +9,10 @@ use event::snapshot::FdType;
 use event::{Event, Kind};
 
 /// What an open call says, wherever the parameters come from.
-struct Opened {
+#[derive(Clone, Copy)]
+struct Opened<'a> {
     dirfd: i64,
-    name: Vec<u8>,
+    name: &'a [u8],
     flags: u32,
 }
 
@@ -20,31 +21,21 @@ const EXIT_FLAG_BITS: u32 = !0 << 14;
 const O_DIRECTORY: u32 = 1 << 10;
 
 pub(super) fn open_exit(state: &mut State, event: &Event<'_>, step: &mut Step<'_>) {
-    let enter =
-        with_enter(state, step, |e| Some(Opened { dirfd: path::AT_FDCWD, name: named(e, 0)?, flags: e.u32(1)? }));
-    opened(state, event, step, Layout { dirfd: None, name: 1, flags: 2, dev: 4, ino: 5 }, enter);
+    let exit = Layout { dirfd: None, name: 1, flags: 2, dev: 4, ino: 5 };
+    opened(state, event, step, exit, Layout { dirfd: None, name: 0, flags: 1, ..exit });
 }
 
 pub(super) fn openat_exit(state: &mut State, event: &Event<'_>, step: &mut Step<'_>) {
-    let enter = with_enter(state, step, opened_at);
-    opened(state, event, step, Layout { dirfd: Some(1), name: 2, flags: 3, dev: 5, ino: 6 }, enter);
+    let exit = Layout { dirfd: Some(1), name: 2, flags: 3, dev: 5, ino: 6 };
+    opened(state, event, step, exit, Layout { dirfd: Some(0), name: 1, flags: 2, ..exit });
 }
 
 pub(super) fn openat2_exit(state: &mut State, event: &Event<'_>, step: &mut Step<'_>) {
-    let enter = with_enter(state, step, opened_at);
-    opened(state, event, step, Layout { dirfd: Some(1), name: 2, flags: 3, dev: 6, ino: 7 }, enter);
+    let exit = Layout { dirfd: Some(1), name: 2, flags: 3, dev: 6, ino: 7 };
+    opened(state, event, step, exit, Layout { dirfd: Some(0), name: 1, flags: 2, ..exit });
 }
 
-fn opened_at(enter: &Event<'_>) -> Option<Opened> {
-    Some(Opened { dirfd: enter.i64(0)?, name: named(enter, 1)?, flags: enter.u32(2)? })
-}
-
-/// A name that an enter event could read.
-fn named(enter: &Event<'_>, at: usize) -> Option<Vec<u8>> {
-    enter.text(at).filter(|name| *name != b"<NA>").map(<[u8]>::to_vec)
-}
-
-/// Where an exit event of the open family keeps its parameters.
+/// Where an event of the open family keeps its parameters; device and inode are the exit's alone.
 #[derive(Clone, Copy)]
 struct Layout {
     dirfd: Option<usize>,
@@ -54,36 +45,63 @@ struct Layout {
     ino: usize,
 }
 
-fn opened(state: &mut State, event: &Event<'_>, step: &mut Step<'_>, at: Layout, enter: Option<Opened>) {
+impl Layout {
+    /// `None` when the event could not read the name.
+    fn read<'a>(self, event: &Event<'a>) -> Option<Opened<'a>> {
+        let dirfd = self.dirfd.map_or(Some(path::AT_FDCWD), |at| event.i64(at));
+        let name = event.text(self.name).filter(|name| *name != b"<NA>")?;
+        Some(Opened { dirfd: dirfd?, name, flags: event.u32(self.flags)? })
+    }
+}
+
+fn opened(state: &mut State, event: &Event<'_>, step: &mut Step<'_>, exit: Layout, enter: Layout) {
     let Some(number) = success(event) else { return };
-    let exit_flags = event.u32(at.flags).unwrap_or(0);
-    let call = match enter {
-        Some(enter) => Opened { flags: enter.flags | exit_flags & EXIT_FLAG_BITS, ..enter },
-        None => Opened {
-            dirfd: at.dirfd.map_or(path::AT_FDCWD, |i| event.i64(i).unwrap_or(path::AT_FDCWD)),
-            name: event.text(at.name).unwrap_or_default().to_vec(),
-            flags: exit_flags,
-        },
+    let exit_flags = event.u32(exit.flags).unwrap_or(0);
+    let seen_at_exit = Opened {
+        dirfd: exit.dirfd.and_then(|at| event.i64(at)).unwrap_or(path::AT_FDCWD),
+        name: event.text(exit.name).unwrap_or_default(),
+        flags: exit_flags,
     };
-    let Some(name) = resolved(state, step, call.dirfd, &call.name) else { return };
-    let mut entry = file_entry(event, call.flags, (at.dev, at.ino));
-    entry.name_raw = without_double_slashes(&call.name, &name);
-    entry.name = name;
-    add(state, step, number, entry);
+    let stored = take_enter(state, step);
+    let at_entry = Event::decode(&stored, 0).ok().and_then(|event| enter.read(&event));
+    let at_entry = at_entry.map(|call| Opened { flags: call.flags | exit_flags & EXIT_FLAG_BITS, ..call });
+    let call = at_entry.unwrap_or(seen_at_exit);
+    if let Some(name) = resolved(state, step, call.dirfd, call.name) {
+        let mut entry = file_entry(event, call.flags, (exit.dev, exit.ino));
+        entry.name_raw = without_double_slashes(call.name, &name);
+        entry.name = name;
+        add(state, step, number, entry);
+    }
+    put_enter(state, step, stored);
+}
+
+/// The enter event that belongs to this exit, for reading while the state changes; empty = none.
+fn take_enter(state: &mut State, step: &Step<'_>) -> Vec<u8> {
+    let thread = step.tid.filter(|_| step.enter).and_then(|tid| state.thread_mut(tid));
+    thread.map(|t| std::mem::take(&mut t.enter)).unwrap_or_default()
+}
+
+fn put_enter(state: &mut State, step: &Step<'_>, stored: Vec<u8>) {
+    if let Some(thread) = step.tid.filter(|_| step.enter).and_then(|tid| state.thread_mut(tid)) {
+        thread.enter = stored;
+    }
 }
 
 pub(super) fn creat_exit(state: &mut State, event: &Event<'_>, step: &mut Step<'_>) {
     let Some(number) = success(event) else { return };
-    let enter = with_enter(state, step, |e| named(e, 0));
-    let raw = enter.unwrap_or_else(|| event.text(1).unwrap_or_default().to_vec());
-    let Some(name) = resolved(state, step, path::AT_FDCWD, &raw) else { return };
-    let mut entry = file_entry(event, 0, (3, 4));
-    let layers = event.u32(5).unwrap_or(0);
-    entry.flags.set(FdFlags::OVERLAY_UPPER, layers & FD_UPPER_LAYER_CREAT != 0);
-    entry.flags.set(FdFlags::OVERLAY_LOWER, layers & FD_LOWER_LAYER_CREAT != 0);
-    entry.name_raw = without_double_slashes(&raw, &name);
-    entry.name = name;
-    add(state, step, number, entry);
+    let stored = take_enter(state, step);
+    let at_entry = Event::decode(&stored, 0).ok().and_then(|enter| enter.text(0));
+    let raw = at_entry.filter(|name| *name != b"<NA>").or(event.text(1)).unwrap_or_default();
+    if let Some(name) = resolved(state, step, path::AT_FDCWD, raw) {
+        let mut entry = file_entry(event, 0, (3, 4));
+        let layers = event.u32(5).unwrap_or(0);
+        entry.flags.set(FdFlags::OVERLAY_UPPER, layers & FD_UPPER_LAYER_CREAT != 0);
+        entry.flags.set(FdFlags::OVERLAY_LOWER, layers & FD_LOWER_LAYER_CREAT != 0);
+        entry.name_raw = without_double_slashes(raw, &name);
+        entry.name = name;
+        add(state, step, number, entry);
+    }
+    put_enter(state, step, stored);
 }
 
 /// Bits of `creat_flags`.

@@ -2,6 +2,7 @@
 //! associated. Out: the changed tables, and in the step what must happen after the event was judged. A parameter that
 //! is missing or malformed leaves the state as it is; nothing panics on any bytes.
 
+mod births;
 mod clone;
 mod container;
 mod exec;
@@ -13,6 +14,7 @@ mod table;
 mod traffic;
 mod users;
 
+pub(crate) use births::Births;
 pub(crate) use exit::RecentExits;
 pub(crate) use table::{FdUse, Row, ThreadUse, rows};
 
@@ -22,6 +24,8 @@ use event::Event;
 
 /// What is known about the event in hand while its parser runs.
 pub(crate) struct Step<'s> {
+    /// Time of the event.
+    pub ts: u64,
     /// Thread the event happened in, when it is in the table.
     pub tid: Option<i64>,
     /// Descriptor that the event is about.
@@ -34,6 +38,7 @@ pub(crate) struct Step<'s> {
     /// Where to look up what events do not tell; absent in replay.
     pub source: Option<&'s mut (dyn ProcSource + 'static)>,
     pub recent: &'s mut RecentExits,
+    pub births: &'s mut Births,
 }
 
 /// What happens to the tables once the event was judged.

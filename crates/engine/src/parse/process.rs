@@ -34,28 +34,63 @@ pub(super) fn setsid_exit(state: &mut State, event: &Event<'_>, step: &mut Step<
     }
 }
 
-/// setuid: the id is parameter 1.
+/// setuid: the id is parameter 1, and for a privileged caller it is every user id from then on.
 pub(super) fn setuid_exit(state: &mut State, event: &Event<'_>, step: &mut Step<'_>) {
-    set_id(state, event, step, 1, |thread, uid| thread.uid = uid);
+    set_uid(state, event, step, 1, &[1]);
 }
 
-/// setreuid, setresuid: the effective id is parameter 2.
-pub(super) fn seteuid_exit(state: &mut State, event: &Event<'_>, step: &mut Step<'_>) {
-    set_id(state, event, step, 2, |thread, uid| thread.uid = uid);
+/// setreuid: the effective id is parameter 2; a new real id makes the saved one follow the effective one.
+pub(super) fn setreuid_exit(state: &mut State, event: &Event<'_>, step: &mut Step<'_>) {
+    set_uid(state, event, step, 2, &[1, 2]);
 }
 
+/// setresuid: real, effective and saved id are parameters 1 to 3.
+pub(super) fn setresuid_exit(state: &mut State, event: &Event<'_>, step: &mut Step<'_>) {
+    set_uid(state, event, step, 2, &[1, 2, 3]);
+}
+
+/// Sets the effective id. When the parameters `all` show that no user id is 0 any more, nothing is permitted either.
+fn set_uid(state: &mut State, event: &Event<'_>, step: &Step<'_>, at: usize, all: &[usize]) {
+    let (Some(_), Some(uid), Some(thread)) = (success(event), set_to(event, at), thread(state, step)) else { return };
+    let drops_all = all.iter().all(|at| set_to(event, *at).is_some_and(|id| id != 0));
+    let old = std::mem::replace(&mut thread.uid, uid);
+    follow_uid(thread, old, drops_all);
+}
+
+/// An id parameter; -1 leaves the id as it is.
+fn set_to(event: &Event<'_>, at: usize) -> Option<u32> {
+    event.u32(at).filter(|id| *id != u32::MAX)
+}
+
+/// What a change of user ids does to capabilities (capabilities(7)): without root nothing is effective, and once no id
+/// is root's nothing is permitted unless the thread asked to keep it.
+fn follow_uid(thread: &mut Thread, old: u32, drops_all: bool) {
+    match (old, thread.uid) {
+        (0, 0) => {}
+        (0, _) => {
+            thread.cap_effective = 0;
+            if drops_all && !thread.keeps_caps {
+                thread.cap_permitted = 0;
+            }
+        }
+        (_, 0) => thread.cap_effective = thread.cap_permitted,
+        _ => {}
+    }
+}
+
+/// setgid: the id is parameter 1.
 pub(super) fn setgid_exit(state: &mut State, event: &Event<'_>, step: &mut Step<'_>) {
-    set_id(state, event, step, 1, |thread, gid| thread.gid = gid);
+    set_gid(state, event, step, 1);
 }
 
+/// setregid, setresgid: the effective id is parameter 2.
 pub(super) fn setegid_exit(state: &mut State, event: &Event<'_>, step: &mut Step<'_>) {
-    set_id(state, event, step, 2, |thread, gid| thread.gid = gid);
+    set_gid(state, event, step, 2);
 }
 
-fn set_id(state: &mut State, event: &Event<'_>, step: &Step<'_>, at: usize, set: fn(&mut Thread, u32)) {
-    let id = event.u32(at).filter(|id| *id != u32::MAX);
-    if let (Some(_), Some(id), Some(thread)) = (success(event), id, thread(state, step)) {
-        set(thread, id);
+fn set_gid(state: &mut State, event: &Event<'_>, step: &Step<'_>, at: usize) {
+    if let (Some(_), Some(gid), Some(thread)) = (success(event), set_to(event, at), thread(state, step)) {
+        thread.gid = gid;
     }
 }
 
@@ -113,12 +148,18 @@ pub(super) fn prctl_exit(state: &mut State, event: &Event<'_>, step: &mut Step<'
     let (Some(_), Some(tid)) = (success(event), step.tid) else { return };
     match event.u32(1) {
         Some(PR_SET_NAME) => set_name(state, event, tid),
+        Some(PR_SET_KEEPCAPS) => {
+            if let Some(thread) = state.thread_mut(tid) {
+                thread.keeps_caps = event.i64(3).unwrap_or(0) != 0;
+            }
+        }
         Some(PR_SET_CHILD_SUBREAPER) => state.set_reaper(tid, event.i64(3).unwrap_or(0) != 0),
         _ => {}
     }
 }
 
 /// Numbers of `prctl_options`.
+const PR_SET_KEEPCAPS: u32 = 8;
 const PR_SET_NAME: u32 = 15;
 const PR_SET_CHILD_SUBREAPER: u32 = 36;
 

@@ -30,6 +30,9 @@ const AF_INET: u32 = net::AF_INET as u32;
 const AF_INET6: u32 = net::AF_INET6 as u32;
 const AF_NETLINK: u32 = net::AF_NETLINK as u32;
 
+/// Bit of the type argument (socket(2)).
+const SOCK_CLOEXEC: u32 = 0o200_0000;
+
 /// An IP socket that has no address yet.
 pub(super) fn unconnected(ty: FdType, l4: L4) -> FdEntry {
     let any: IpAddr = if ty == FdType::Ipv4Sock { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
@@ -39,9 +42,11 @@ pub(super) fn unconnected(ty: FdType, l4: L4) -> FdEntry {
 pub(super) fn socketpair_exit(state: &mut State, event: &Event<'_>, step: &mut Step<'_>) {
     let (Some(_), Some(one), Some(two)) = (success(event), event.i64(1), event.i64(2)) else { return };
     let (source, destination) = (event.u64(3).unwrap_or(0), event.u64(4).unwrap_or(0));
+    let open_flags = if event.u32(6).unwrap_or(0) & SOCK_CLOEXEC != 0 { O_CLOEXEC } else { 0 };
     for (number, source, destination) in [(one, source, destination), (two, source, destination)] {
         let socket = Socket::Unix { source, destination };
-        let entry = FdEntry { socket, name: Str::from(net::name(&socket, b"")), ..FdEntry::new(FdType::UnixSock) };
+        let name = Str::from(net::name(&socket, b""));
+        let entry = FdEntry { socket, name, open_flags, ..FdEntry::new(FdType::UnixSock) };
         add(state, step, number, entry);
     }
 }

@@ -93,9 +93,14 @@ fn append(out: &mut impl Buffer, name: &[u8]) {
                 tail.get(2..).unwrap_or_default()
             }
             b'/' if out.last() == Some(&b'/') || (rewound && has_base && out.is_empty()) => tail,
-            _ => {
+            b'/' => {
                 out.push(byte);
                 tail
+            }
+            _ => {
+                let (component, rest) = rest.split_at(memchr::memchr(b'/', rest).unwrap_or(rest.len()));
+                out.extend_from_slice(component);
+                rest
             }
         };
     }

@@ -29,10 +29,10 @@ pub struct Thread {
     /// Time of the last event of this thread, ns since the epoch.
     pub lastaccess_ts: u64,
     pub comm: Str,
-    /// argv[0].
+    /// `argv[0]`.
     pub exe: Str,
     pub exepath: Str,
-    /// Arguments after argv[0], each with a terminating NUL.
+    /// Arguments after `argv[0]`, each with a terminating NUL.
     pub args: Str,
     /// `comm arg1 arg2 ...` as it was when the arguments were set.
     pub cmdline: Str,
@@ -58,6 +58,8 @@ pub struct Thread {
     pub cap_permitted: u64,
     pub cap_effective: u64,
     pub cap_inheritable: u64,
+    /// Capabilities stay permitted when the thread gives up root (`PR_SET_KEEPCAPS`).
+    pub(crate) keeps_caps: bool,
     pub exe_ino: u64,
     /// ns since the epoch.
     pub exe_ino_ctime: u64,
@@ -156,6 +158,7 @@ impl Thread {
             cap_permitted: 0,
             cap_effective: 0,
             cap_inheritable: 0,
+            keeps_caps: false,
             exe_ino: 0,
             exe_ino_ctime: 0,
             exe_ino_mtime: 0,
@@ -200,7 +203,7 @@ impl Thread {
         self.exe_ino_ctime_duration_pidns_start = ctime.saturating_sub(self.pidns_init_start_ts);
     }
 
-    /// Arguments after argv[0], in order.
+    /// Arguments after `argv[0]`, in order.
     pub fn args(&self) -> impl Iterator<Item = &[u8]> {
         items(&self.args)
     }
@@ -226,11 +229,6 @@ impl Thread {
     /// The name that `cmdline` begins with.
     pub(crate) fn cmdline_comm(&self) -> &[u8] {
         self.cmdline.get(..self.cmdline_comm_len as usize).unwrap_or_default()
-    }
-
-    /// Child processes and threads of this thread that are in the table.
-    pub fn child_count(&self) -> usize {
-        self.children.len()
     }
 }
 

@@ -6,7 +6,9 @@ use event::{Catalogue, FieldArg, FieldInfo, FieldRef, tables};
 
 /// The row for `name`, which may carry its argument behind a dot (`evt.arg.flags`); that argument.
 pub fn find_field<'c>(
-    name: &'c str, source: &str, catalogue: &'c Catalogue,
+    name: &'c str,
+    source: &str,
+    catalogue: &'c Catalogue,
 ) -> Option<(&'c FieldInfo, Option<&'c str>)> {
     if let Some(info) = catalogue.find(name, source) {
         return Some((info, None));
@@ -20,7 +22,10 @@ pub fn find_field<'c>(
 
 /// Resolves a field as a rule of `source` wrote it.
 pub fn resolve_field(
-    name: &str, arg: Option<&[u8]>, source: &str, catalogue: &Catalogue,
+    name: &str,
+    arg: Option<&[u8]>,
+    source: &str,
+    catalogue: &Catalogue,
 ) -> Result<FieldRef, CheckError> {
     let text = Operand::Field { name: name.to_owned(), arg: arg.map(<[u8]>::to_vec), pos: Default::default() };
     let text = text.to_string();
@@ -33,7 +38,8 @@ pub fn resolve_field(
     let arg = match (dotted, spelled) {
         (Some(key), _) => Some(dotted_argument(info, key)?),
         (None, Some(arg)) => Some(bracket_argument(info, &arg)?),
-        (None, None) if info.arg_required => return Err(missing_argument(info)),
+        // Listings call the argument of `evt.abspath` required, but it has a meaning without one.
+        (None, None) if info.arg_required && info.name != "evt.abspath" => return Err(missing_argument(info)),
         (None, None) => None,
     };
     Ok(FieldRef { id: info.id, arg, text })

@@ -28,33 +28,37 @@ impl Fused {
     pub fn accepts(test: &Test) -> bool {
         matches!(
             test,
-            Test::Eq(_) | Test::In(_) | Test::StartsWith(_) | Test::EndsWith(_) | Test::Contains(_)
+            Test::Eq(_)
+                | Test::In(_)
+                | Test::StartsWith(_)
+                | Test::EndsWith(_)
+                | Test::Contains(_)
                 | Test::ContainsFolded(_)
         )
     }
 
     /// `None` when the needles are more than the automaton can hold.
-    pub fn new<'t>(tests: impl Iterator<Item = &'t Test> + Clone) -> Option<Fused> {
-        let equal = tests.clone().flat_map(|t| match t {
+    pub fn new(tests: &[&Test]) -> Option<Fused> {
+        let equal = tests.iter().flat_map(|t| match t {
             Test::Eq(text) => vec![text.clone()],
             Test::In(set) => set.iter().map(Into::into).collect(),
             _ => Vec::new(),
         });
-        let needles = tests.clone().filter_map(|t| match t {
+        let needles = tests.iter().filter_map(|t| match t {
             Test::Contains(needle) => Some(needle.needle().to_vec()),
             _ => None,
         });
-        let folded = tests.clone().filter_map(|t| match t {
+        let folded = tests.iter().filter_map(|t| match t {
             Test::ContainsFolded(needle) => Some(needle.needle().to_vec()),
             _ => None,
         });
-        let suffixes = tests.clone().filter_map(|t| match t {
+        let suffixes = tests.iter().filter_map(|t| match t {
             Test::EndsWith(suffix) => Some(suffix.clone()),
             _ => None,
         });
         Some(Fused {
             equal: equal.collect(),
-            prefixes: Prefixes::new(tests.clone()),
+            prefixes: Prefixes::new(tests),
             suffixes: suffixes.collect(),
             needles: automaton(needles.collect(), false)?,
             folded: automaton(folded.collect(), true)?,
@@ -71,7 +75,7 @@ impl Fused {
 }
 
 impl Prefixes {
-    fn new<'t>(tests: impl Iterator<Item = &'t Test>) -> Prefixes {
+    fn new(tests: &[&Test]) -> Prefixes {
         let mut prefixes = Prefixes::default();
         for test in tests {
             if let Test::StartsWith(prefix) = test {
@@ -125,12 +129,12 @@ mod tests {
             Test::Contains(Finder::new(b"needle").into_owned()),
             Test::ContainsFolded(Finder::new(b"fold").into_owned()),
         ];
-        let fused = Fused::new(tests.iter()).expect("a small automaton");
+        let fused = Fused::new(&tests.iter().collect::<Vec<_>>()).expect("a small automaton");
         for text in ["one", "two", "three", "/etc/x", "x/etc/", "a.sh", "a.shx", "a needle!", "FoLd", "", "neEdle"] {
             let expected = tests.iter().any(|t| t.holds(event::Value::Str(text.as_bytes())));
             assert_eq!(fused.holds(text.as_bytes()), expected, "{text}");
         }
-        let everything = Fused::new([Test::Contains(Finder::new(b"").into_owned())].iter()).expect("automaton");
+        let everything = Fused::new(&[&Test::Contains(Finder::new(b"").into_owned())]).expect("automaton");
         assert!(everything.holds(b"") && everything.holds(b"x"));
     }
 }

@@ -85,6 +85,7 @@ impl Leaf {
             }
             How::Host { test, names, negated } => match inputs.left() {
                 Some(name) => test.holds(name),
+                None if matches!(test, Test::Exists) => !inputs.candidates().is_empty(),
                 None => resolves_to(inputs, names, *negated),
             },
             How::Around { ts, nanos } => {
@@ -139,7 +140,6 @@ impl<'a, S: FieldSource> Inputs<'a> for Direct<'a, '_, S> {
 
 fn resolves_to<'a>(inputs: &impl Inputs<'a>, names: &[Vec<u8>], negated: bool) -> bool {
     match inputs.candidates().first() {
-        Some(Value::Ip(_)) if names.is_empty() => true,
         Some(Value::Ip(ip)) => names.iter().any(|name| inputs.resolves(name, *ip)) != negated,
         _ => false,
     }

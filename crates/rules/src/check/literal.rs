@@ -80,7 +80,8 @@ pub fn network(text: &[u8]) -> Result<IpNet, CheckError> {
     let address = self::address(address.as_bytes()).map_err(|_| unrecognized())?;
     let widest = if address.is_ipv4() { 32 } else { 128 };
     let invalid = |mask: &str| CheckError(format!("invalid netmask {mask}"));
-    let prefix = mask.map_or(Ok(widest), |m| m.parse::<u8>().ok().filter(|p| *p <= widest).ok_or_else(|| invalid(m)))?;
+    let prefix =
+        mask.map_or(Ok(widest), |m| m.parse::<u8>().ok().filter(|p| *p <= widest).ok_or_else(|| invalid(m)))?;
     IpNet::new(address, prefix).map(|n| n.trunc()).map_err(|_| unrecognized())
 }
 
@@ -88,7 +89,7 @@ pub fn network(text: &[u8]) -> Result<IpNet, CheckError> {
 pub fn hex(text: &[u8]) -> Result<Vec<u8>, CheckError> {
     let shown = String::from_utf8_lossy(text);
     let invalid = || CheckError(format!("filter error: {shown} is not a hexadecimal string of even length"));
-    if text.len() % 2 != 0 {
+    if !text.len().is_multiple_of(2) {
         return Err(invalid());
     }
     let digit = |b: u8| char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok()).ok_or_else(invalid);
@@ -97,21 +98,95 @@ pub fn hex(text: &[u8]) -> Result<Vec<u8>, CheckError> {
 
 /// Service names that ports may be written as (IANA service name registry); the well-known part of `services(5)`.
 const SERVICES: &[(&str, u16)] = &[
-    ("echo", 7), ("discard", 9), ("systat", 11), ("daytime", 13), ("ftp-data", 20), ("ftp", 21), ("ssh", 22),
-    ("telnet", 23), ("smtp", 25), ("time", 37), ("whois", 43), ("tacacs", 49), ("domain", 53), ("bootps", 67),
-    ("bootpc", 68), ("tftp", 69), ("gopher", 70), ("finger", 79), ("http", 80), ("www", 80), ("kerberos", 88),
-    ("pop3", 110), ("sunrpc", 111), ("auth", 113), ("nntp", 119), ("ntp", 123), ("epmap", 135), ("netbios-ns", 137),
-    ("netbios-dgm", 138), ("netbios-ssn", 139), ("imap2", 143), ("imap", 143), ("snmp", 161), ("snmp-trap", 162),
-    ("xdmcp", 177), ("bgp", 179), ("irc", 194), ("ldap", 389), ("https", 443), ("microsoft-ds", 445),
-    ("submissions", 465), ("isakmp", 500), ("exec", 512), ("login", 513), ("shell", 514), ("syslog", 514),
-    ("printer", 515), ("talk", 517), ("route", 520), ("uucp", 540), ("klogin", 543), ("kshell", 544),
-    ("nntps", 563), ("submission", 587), ("ipp", 631), ("ldaps", 636), ("iscsi-target", 860), ("rsync", 873),
-    ("ftps-data", 989), ("ftps", 990), ("telnets", 992), ("imaps", 993), ("pop3s", 995), ("socks", 1080),
-    ("openvpn", 1194), ("ms-sql-s", 1433), ("ms-sql-m", 1434), ("radius", 1812), ("radius-acct", 1813),
-    ("mqtt", 1883), ("nfs", 2049), ("mysql", 3306), ("ms-wbt-server", 3389), ("svn", 3690), ("sip", 5060),
-    ("sip-tls", 5061), ("xmpp-client", 5222), ("xmpp-server", 5269), ("mdns", 5353), ("postgresql", 5432),
-    ("amqp", 5672), ("amqps", 5671), ("x11", 6000), ("redis", 6379), ("http-alt", 8080), ("mqtts", 8883),
-    ("git", 9418), ("zabbix-agent", 10050), ("zabbix-trapper", 10051),
+    ("echo", 7),
+    ("discard", 9),
+    ("systat", 11),
+    ("daytime", 13),
+    ("ftp-data", 20),
+    ("ftp", 21),
+    ("ssh", 22),
+    ("telnet", 23),
+    ("smtp", 25),
+    ("time", 37),
+    ("whois", 43),
+    ("tacacs", 49),
+    ("domain", 53),
+    ("bootps", 67),
+    ("bootpc", 68),
+    ("tftp", 69),
+    ("gopher", 70),
+    ("finger", 79),
+    ("http", 80),
+    ("www", 80),
+    ("kerberos", 88),
+    ("pop3", 110),
+    ("sunrpc", 111),
+    ("auth", 113),
+    ("nntp", 119),
+    ("ntp", 123),
+    ("epmap", 135),
+    ("netbios-ns", 137),
+    ("netbios-dgm", 138),
+    ("netbios-ssn", 139),
+    ("imap2", 143),
+    ("imap", 143),
+    ("snmp", 161),
+    ("snmp-trap", 162),
+    ("xdmcp", 177),
+    ("bgp", 179),
+    ("irc", 194),
+    ("ldap", 389),
+    ("https", 443),
+    ("microsoft-ds", 445),
+    ("submissions", 465),
+    ("isakmp", 500),
+    ("exec", 512),
+    ("login", 513),
+    ("shell", 514),
+    ("syslog", 514),
+    ("printer", 515),
+    ("talk", 517),
+    ("route", 520),
+    ("uucp", 540),
+    ("klogin", 543),
+    ("kshell", 544),
+    ("nntps", 563),
+    ("submission", 587),
+    ("ipp", 631),
+    ("ldaps", 636),
+    ("iscsi-target", 860),
+    ("rsync", 873),
+    ("ftps-data", 989),
+    ("ftps", 990),
+    ("telnets", 992),
+    ("imaps", 993),
+    ("pop3s", 995),
+    ("socks", 1080),
+    ("openvpn", 1194),
+    ("ms-sql-s", 1433),
+    ("ms-sql-m", 1434),
+    ("radius", 1812),
+    ("radius-acct", 1813),
+    ("mqtt", 1883),
+    ("nfs", 2049),
+    ("mysql", 3306),
+    ("ms-wbt-server", 3389),
+    ("svn", 3690),
+    ("sip", 5060),
+    ("sip-tls", 5061),
+    ("xmpp-client", 5222),
+    ("xmpp-server", 5269),
+    ("mdns", 5353),
+    ("postgresql", 5432),
+    ("amqp", 5672),
+    ("amqps", 5671),
+    ("x11", 6000),
+    ("redis", 6379),
+    ("http-alt", 8080),
+    ("mqtts", 8883),
+    ("git", 9418),
+    ("zabbix-agent", 10050),
+    ("zabbix-trapper", 10051),
 ];
 
 #[cfg(test)]

@@ -11,17 +11,17 @@ mod regex;
 mod set;
 mod test;
 mod transform;
-mod types;
 mod typed;
+mod types;
 mod value;
 
 pub(crate) use field::{find_field, resolve_field};
-pub(crate) use leaf::{Context, Direct, How, Inputs, Leaf};
 pub(crate) use fused::Fused;
+pub(crate) use leaf::{Context, Direct, How, Inputs, Leaf};
 pub(crate) use test::{Comparison, Test};
-pub(crate) use typed::{Typed, Typing};
-pub(crate) use types::{is_time, type_name};
 pub(crate) use transform::typed_operand;
+pub(crate) use typed::{Typed, Typing};
+pub(crate) use types::is_time;
 pub(crate) use value::{ValueExpr, ValueNode};
 
 /// Why a condition or an output cannot be compiled; the text is what load results show.

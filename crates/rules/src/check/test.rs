@@ -25,15 +25,27 @@ pub enum Test {
     ContainsFolded(Finder<'static>),
     StartsWith(Box<[u8]>),
     EndsWith(Box<[u8]>),
-    Glob { pattern: Box<[u8]>, fold_case: bool },
+    Glob {
+        pattern: Box<[u8]>,
+        fold_case: bool,
+    },
     Regex(::regex::bytes::Regex),
     In(ByteSet),
     Below(PathSet),
     Number(Comparison, i128),
     NumberIn(Box<[i128]>),
-    Bool { when_true: bool, when_false: bool },
-    Address { among: HashSet<IpAddr>, negated: bool },
-    Network { among: Box<[IpNet]>, negated: bool },
+    Bool {
+        when_true: bool,
+        when_false: bool,
+    },
+    Address {
+        among: HashSet<IpAddr>,
+        negated: bool,
+    },
+    Network {
+        among: Box<[IpNet]>,
+        negated: bool,
+    },
     /// Every element of a list.
     Every(Box<Test>),
     /// At least one element of a list.

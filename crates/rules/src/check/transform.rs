@@ -100,7 +100,9 @@ fn result_type(function: Function, args: &[ArgExpr], selected: bool) -> Result<(
 }
 
 fn expect(
-    function: Function, arg: &ArgExpr, fits: impl Fn(Class, bool) -> bool,
+    function: Function,
+    arg: &ArgExpr,
+    fits: impl Fn(Class, bool) -> bool,
 ) -> Result<(ParamType, bool), CheckError> {
     let (ty, is_list) = match arg {
         ArgExpr::Value(value) => (value.ty, value.is_list),
@@ -123,7 +125,10 @@ fn expect(
 
 /// Applies `function`; `None` = absent. The argument count was checked when the rule loaded.
 pub fn apply<'a>(
-    function: Function, args: &[Value<'a>], selector: Option<&[u8]>, arena: &'a Bump,
+    function: Function,
+    args: &[Value<'a>],
+    selector: Option<&[u8]>,
+    arena: &'a Bump,
 ) -> Option<Value<'a>> {
     match (function, args) {
         (Function::Tolower, [value]) => Some(map_case(*value, u8::to_ascii_lowercase, arena)),
@@ -138,9 +143,7 @@ pub fn apply<'a>(
         (Function::Len, [value]) => Some(Value::Uint(text(*value)?.len() as u64)),
         (Function::Join, [separator, Value::List(items)]) => join(text(*separator)?, items, arena),
         (Function::Concat, values) => join(b"", values, arena),
-        (Function::Getopt, [Value::List(argv), optstring]) => {
-            getopt(argv, text(*optstring)?, selector, arena)
-        }
+        (Function::Getopt, [Value::List(argv), optstring]) => getopt(argv, text(*optstring)?, selector, arena),
         _ => None,
     }
 }
@@ -191,7 +194,7 @@ fn base64<'a>(value: Value<'a>, arena: &'a Bump) -> Option<Value<'a>> {
 fn decode_base64(input: &[u8], out: &mut ArenaVec<'_, u8>) -> Option<()> {
     let padding = input.iter().rev().take_while(|b| **b == b'=').count();
     let digits = &input[..input.len() - padding];
-    if padding > 2 || digits.len() % 4 == 1 || (padding > 0 && input.len() % 4 != 0) {
+    if padding > 2 || digits.len() % 4 == 1 || (padding > 0 && !input.len().is_multiple_of(4)) {
         return None;
     }
     for group in digits.chunks(4) {
@@ -215,9 +218,7 @@ fn base64_digit(byte: u8) -> Option<u8> {
 }
 
 /// Reads `argv` as `getopt(3)` does: stops at `--` or the first word that is no option, skips `--long` words.
-fn getopt<'a>(
-    argv: &[Value<'a>], optstring: &[u8], selector: Option<&[u8]>, arena: &'a Bump,
-) -> Option<Value<'a>> {
+fn getopt<'a>(argv: &[Value<'a>], optstring: &[u8], selector: Option<&[u8]>, arena: &'a Bump) -> Option<Value<'a>> {
     let mut found: ArenaVec<(u8, Option<&'a [u8]>)> = ArenaVec::new_in(arena);
     let mut words = argv.iter().filter_map(|v| text(*v));
     while let Some(word) = words.next() {
@@ -239,7 +240,9 @@ fn getopt<'a>(
 
 /// The letters of one word; a letter that takes a value ends the word.
 fn read_letters<'a>(
-    letters: &'a [u8], words: &mut impl Iterator<Item = &'a [u8]>, optstring: &[u8],
+    letters: &'a [u8],
+    words: &mut impl Iterator<Item = &'a [u8]>,
+    optstring: &[u8],
     found: &mut ArenaVec<'_, (u8, Option<&'a [u8]>)>,
 ) {
     for (i, letter) in letters.iter().enumerate() {

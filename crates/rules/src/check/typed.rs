@@ -1,8 +1,8 @@
 //! A whole condition, compiled: the tree that is explained to users and from which programs are built. Equal checks and
 //! macros share their nodes.
 
-use super::leaf::{Context, Leaf};
 use super::CheckError;
+use super::leaf::{Context, Leaf};
 use crate::lang::ast::{Check, Expr};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -50,15 +50,17 @@ impl<'c> Typing<'c> {
             Expr::Or(children) => self.all(children).map(Typed::Or),
             Expr::Not(child) => Ok(Typed::Not(Box::new(self.compile(child)?))),
             Expr::Macro { name, body: Some(body), .. } => self.named(name, body),
-            Expr::Macro { name, .. } => {
-                Err((CheckError(format!("Undefined macro '{name}' used in filter.")), None))
-            }
+            Expr::Macro { name, .. } => Err((CheckError(format!("Undefined macro '{name}' used in filter.")), None)),
             Expr::Check(check) => self.leaf(check).map_err(|e| (e, Some(check.as_ref()))),
         }
     }
 
     fn all<'e>(&mut self, children: &'e [Expr]) -> Result<Vec<Typed>, (CheckError, Option<&'e Check>)> {
-        children.iter().map(|c| self.compile(c)).collect()
+        let mut typed = Vec::with_capacity(children.len());
+        for child in children {
+            typed.push(self.compile(child)?);
+        }
+        Ok(typed)
     }
 
     fn named<'e>(&mut self, name: &str, body: &'e Arc<Expr>) -> Result<Typed, (CheckError, Option<&'e Check>)> {

@@ -23,7 +23,11 @@ pub enum Expr {
     Or(Vec<Expr>),
     Not(Box<Expr>),
     /// A bare identifier; `body` is there once macros are resolved.
-    Macro { name: String, body: Option<Arc<Expr>>, pos: Pos },
+    Macro {
+        name: String,
+        body: Option<Arc<Expr>>,
+        pos: Pos,
+    },
     Check(Box<Check>),
 }
 
@@ -78,6 +82,7 @@ macro_rules! words {
                 match self { $($name::$variant => $text),* }
             }
 
+            #[allow(dead_code)] // not every word is looked up by its spelling
             pub fn parse(text: &str) -> Option<$name> {
                 $name::ALL.iter().copied().find(|w| w.as_str() == text)
             }
@@ -150,12 +155,6 @@ impl Op {
 }
 
 impl Operand {
-    pub fn pos(&self) -> Pos {
-        match self {
-            Operand::Field { pos, .. } | Operand::Call { pos, .. } => *pos,
-        }
-    }
-
     /// Calls `visit` for every field in it.
     pub fn each_field(&self, visit: &mut dyn FnMut(&str, Option<&[u8]>)) {
         match self {

@@ -7,5 +7,4 @@ pub mod parse;
 mod print;
 pub mod scan;
 
-pub use ast::{Arg, Check, Expr, Operand, Right};
-pub use parse::{ParseError, parse_condition, parse_operand_prefix};
+pub use parse::{parse_condition, parse_operand_prefix};

@@ -9,6 +9,9 @@ pub const MAX_CONDITION_DEPTH: usize = 1000;
 /// Deepest nesting of output formats and stand-alone filters.
 pub const MAX_FORMAT_DEPTH: usize = 100;
 
+/// Deepest nesting of transformers, which cost stack.
+const MAX_CALL_DEPTH: usize = 100;
+
 /// The first thing that does not fit.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{reason}")]
@@ -56,6 +59,7 @@ pub fn operand_extent(text: &str) -> Option<usize> {
 
 struct Parser<'t> {
     scan: Scanner<'t>,
+    /// Open transformers.
     depth: usize,
     max_depth: usize,
 }
@@ -104,12 +108,12 @@ impl Parser<'_> {
 
     fn enter(&mut self, open: &mut Vec<Group>, group: &mut Group, new: Group) -> Result<(), ParseError> {
         open.push(std::mem::replace(group, new));
-        self.check_depth(open.len())
+        self.check_depth(open.len(), self.max_depth)
     }
 
-    fn check_depth(&self, depth: usize) -> Result<(), ParseError> {
-        if depth > self.max_depth {
-            return self.fail(&format!("exceeded max depth limit of {}", self.max_depth));
+    fn check_depth(&self, depth: usize, limit: usize) -> Result<(), ParseError> {
+        if depth > limit {
+            return self.fail(&format!("exceeded max depth limit of {limit}"));
         }
         Ok(())
     }
@@ -225,7 +229,7 @@ impl Parser<'_> {
         let pos = self.scan.pos();
         let Some(function) = self.function_name() else { return Ok(None) };
         self.depth += 1;
-        self.check_depth(self.depth)?;
+        self.check_depth(self.depth, MAX_CALL_DEPTH)?;
         let mut args = Vec::new();
         loop {
             self.scan.blank();

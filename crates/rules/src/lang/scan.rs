@@ -213,7 +213,11 @@ fn unescape(text: &[u8], quote: u8) -> Result<Vec<u8>, String> {
             b' ' => b'\\',
             b'\\' | b'/' => escaped,
             b'"' | b'\'' if escaped == quote => escaped,
-            b'x' => hex_byte(rest.as_slice().first_chunk()).inspect(|_| drop(rest.by_ref().nth(1)))?,
+            b'x' => {
+                let value = hex_byte(rest.as_slice().first_chunk())?;
+                rest.nth(1);
+                value
+            }
             _ => return Err(unsupported(&[escaped])),
         });
     }

@@ -118,7 +118,11 @@ impl Collector {
 
     /// `explicit_source` tells whether the element names its source itself.
     pub fn define_rule(
-        &mut self, mut rule: RuleItem, explicit_source: bool, known: Known<'_>, report: &mut Report<'_>,
+        &mut self,
+        mut rule: RuleItem,
+        explicit_source: bool,
+        known: Known<'_>,
+        report: &mut Report<'_>,
     ) -> Outcome<()> {
         self.next();
         exceptions::check_names(&rule.exceptions, report);
@@ -141,7 +145,12 @@ impl Collector {
     }
 
     pub fn append_rule(
-        &mut self, name: &str, update: RuleUpdate, context: &Context, known: Known<'_>, report: &mut Report<'_>,
+        &mut self,
+        name: &str,
+        update: RuleUpdate,
+        context: &Context,
+        known: Known<'_>,
+        report: &mut Report<'_>,
     ) -> Outcome<()> {
         self.next();
         let Some(rule) = self.rules.get_mut(name) else {
@@ -160,7 +169,8 @@ impl Collector {
     pub fn replace_rule(&mut self, name: &str, update: RuleUpdate, context: &Context) -> Outcome<()> {
         self.next();
         let Some(rule) = self.rules.get_mut(name) else {
-            let message = "An 'override.<key>: replace' to a rule was requested but no rule by that name already exists";
+            let message =
+                "An 'override.<key>: replace' to a rule was requested but no rule by that name already exists";
             return Fault::objects(message, context);
         };
         replace(&mut rule.condition, update.condition);

@@ -160,7 +160,10 @@ impl<'c> RuleCompiler<'_, 'c, '_> {
 
     #[allow(clippy::type_complexity)]
     fn check(
-        &mut self, item: &'c RuleItem, expr: &Expr, parsed: &Parsed,
+        &mut self,
+        item: &'c RuleItem,
+        expr: &Expr,
+        parsed: &Parsed,
     ) -> Outcome<Option<(crate::check::Typed, Events)>> {
         let typed = self.typings.of(&item.source).compile(expr);
         let (CheckError(message), pos) = match typed {
@@ -175,7 +178,11 @@ impl<'c> RuleCompiler<'_, 'c, '_> {
     }
 
     fn skip_or_fail<T>(
-        &mut self, item: &RuleItem, code: ErrorCode, message: &str, context: &Context,
+        &mut self,
+        item: &RuleItem,
+        code: ErrorCode,
+        message: &str,
+        context: &Context,
     ) -> Outcome<Option<T>> {
         let skippable = SKIPPABLE.iter().any(|fragment| message.contains(fragment));
         if item.skip_if_unknown_filter && skippable {
@@ -187,8 +194,7 @@ impl<'c> RuleCompiler<'_, 'c, '_> {
 
     fn warn_broad(&mut self, item: &RuleItem, events: &Events) {
         if item.source == "syscall" && item.warn_evttypes && events.kinds.len() > BROAD_KINDS {
-            let message =
-                "Rule matches too many evt.type values. This has a significant performance penalty.";
+            let message = "Rule matches too many evt.type values. This has a significant performance penalty.";
             self.report.warn(WarningCode::NoEvttype, message, &item.condition_context);
         }
     }

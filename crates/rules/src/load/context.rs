@@ -20,7 +20,6 @@ pub const REQUIRED_PLUGIN_VERSIONS: ItemType = "required plugin versions";
 pub const REQUIRED_PLUGIN_VERSIONS_ENTRY: ItemType = "required plugin versions entry";
 pub const REQUIRED_PLUGIN_VERSIONS_ALTERNATIVE: ItemType = "required plugin versions alternative";
 pub const LIST: ItemType = "list";
-pub const LIST_ITEM: ItemType = "list item";
 pub const MACRO: ItemType = "macro";
 pub const MACRO_CONDITION: ItemType = "macro condition";
 pub const RULE: ItemType = "rule";
@@ -38,6 +37,13 @@ pub struct Location {
     /// The file, or the beginning of a condition.
     pub position_name: String,
     pub mark: Mark,
+}
+
+impl Location {
+    /// What to add to line and column so that they count from 1: places in conditions do so already.
+    pub(crate) fn base(&self) -> usize {
+        usize::from(self.item_type != CONDITION_EXPRESSION)
+    }
 }
 
 /// A place in a rules file, outermost level first.
@@ -69,11 +75,8 @@ impl Context {
     /// A place inside the condition that starts here.
     pub fn condition(&self, condition: &str, pos: Pos) -> Context {
         let start = self.locations.last().map(|l| l.mark).unwrap_or_default();
-        let mark = Mark {
-            line: start.line + pos.line,
-            column: start.column + pos.column,
-            offset: start.offset + pos.index,
-        };
+        let mark =
+            Mark { line: start.line + pos.line, column: start.column + pos.column, offset: start.offset + pos.index };
         let mut context = self.clone().push(CONDITION_EXPRESSION, "", &condition_name(condition), mark);
         context.condition = Some((condition.into(), pos.index));
         context
@@ -166,7 +169,8 @@ mod tests {
 
     #[test]
     fn conditions_name_themselves() {
-        let context = Context::file("f.yaml").condition("proc.name = foo\nand bar", Pos { index: 16, line: 2, column: 1 });
+        let context =
+            Context::file("f.yaml").condition("proc.name = foo\nand bar", Pos { index: 16, line: 2, column: 1 });
         assert_eq!(
             context.text(),
             "In rules content: (f.yaml:0:0)\n    condition expression: (\"proc.name = foo a...\":2:1)\n"

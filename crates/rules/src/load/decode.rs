@@ -88,8 +88,6 @@ impl<'n> Element<'n> {
         for item in items {
             match item.scalar() {
                 Some(text) => texts.push(text.to_owned()),
-                // A null item is a scalar with the text that the file has there: nothing.
-                None if item.is_null() => texts.push(String::new()),
                 None => return Fault::structure("sequence value is not scalar", &context),
             }
         }
@@ -106,7 +104,9 @@ impl<'n> Element<'n> {
         let mut overrides = Overrides::default();
         let Some(node) = self.node.get("override") else { return Ok((append, overrides)) };
         let context = self.context.child(node, OVERRIDES, "");
-        let Some(entries) = node.mapping() else { return Fault::structure("Value of 'override' must be a mapping", &context) };
+        let Some(entries) = node.mapping() else {
+            return Fault::structure("Value of 'override' must be a mapping", &context);
+        };
         for (key, operation) in entries {
             let (Some(key), Some(operation)) = (key.scalar(), operation.scalar()) else {
                 return Fault::structure("Value is not a scalar value", &context);
@@ -122,11 +122,18 @@ impl<'n> Element<'n> {
     }
 
     fn add_override(
-        self, key: &str, operation: &str, (append, replace): (bool, bool), context: &Context, out: &mut Overrides,
+        self,
+        key: &str,
+        operation: &str,
+        (append, replace): (bool, bool),
+        context: &Context,
+        out: &mut Overrides,
     ) -> Outcome<()> {
         match operation {
             "append" if append => out.append.insert(key.to_owned()),
-            "append" => return Fault::structure(format!("Key '{key}' cannot be appended to, use 'replace' instead"), context),
+            "append" => {
+                return Fault::structure(format!("Key '{key}' cannot be appended to, use 'replace' instead"), context);
+            }
             "replace" if replace => out.replace.insert(key.to_owned()),
             "replace" => return Fault::structure(format!("Key '{key}' cannot be replaced"), context),
             _ => {

@@ -14,12 +14,18 @@ use std::fmt::Write as _;
 impl Loader {
     /// Everything that is loaded, as JSON.
     pub fn describe(&self) -> Value {
-        let requirements: Vec<Value> = self.collector.requirements.iter().map(|requirement| {
-            let mut entries = requirement.alternatives.iter().map(|(name, v)| json!({"name": name, "version": v.to_string()}));
-            let mut first = entries.next().unwrap_or_default();
-            first["alternatives"] = entries.collect();
-            first
-        }).collect();
+        let requirements: Vec<Value> = self
+            .collector
+            .requirements
+            .iter()
+            .map(|requirement| {
+                let mut entries =
+                    requirement.alternatives.iter().map(|(name, v)| json!({"name": name, "version": v.to_string()}));
+                let mut first = entries.next().unwrap_or_default();
+                first["alternatives"] = entries.collect();
+                first
+            })
+            .collect();
         let version = self.collector.required_engine_version.unwrap_or_default();
         json!({
             "required_engine_version": version.to_string(),
@@ -117,17 +123,19 @@ impl Loader {
 
     fn lists(&self) -> Vec<Value> {
         let written = self.collector.lists.iter().zip(&self.compiled.lists);
-        written.map(|(item, compiled)| {
-            json!({
-                "info": { "name": item.name, "items": item.items },
-                "details": {
-                    "used": self.compiled.used_lists.contains(&item.name),
-                    "lists": compiled.lists.iter().collect::<BTreeSet<_>>(),
-                    "items_compiled": compiled.items,
-                    "plugins": [],
-                },
+        written
+            .map(|(item, compiled)| {
+                json!({
+                    "info": { "name": item.name, "items": item.items },
+                    "details": {
+                        "used": self.compiled.used_lists.contains(&item.name),
+                        "lists": compiled.lists.iter().collect::<BTreeSet<_>>(),
+                        "items_compiled": compiled.items,
+                        "plugins": [],
+                    },
+                })
             })
-        }).collect()
+            .collect()
     }
 }
 
@@ -156,7 +164,8 @@ impl Facts {
         };
         for operand in std::iter::once(&check.left).chain(right) {
             operand.each_field(&mut |name, arg| {
-                let field = Operand::Field { name: name.to_owned(), arg: arg.map(<[u8]>::to_vec), pos: Default::default() };
+                let field =
+                    Operand::Field { name: name.to_owned(), arg: arg.map(<[u8]>::to_vec), pos: Default::default() };
                 self.fields.insert(field.to_string());
             });
         }
@@ -190,8 +199,8 @@ fn event_names(events: &Events) -> BTreeSet<&'static str> {
 fn plugins(setup: &Setup, rule: &crate::ruleset::Rule, fields: &BTreeSet<String>) -> BTreeSet<String> {
     let uses = |provider: &&super::Provider| {
         let source = provider.source.as_deref() == Some(rule.source.as_str());
-        let field = provider.field_sources.contains(&rule.source)
-            && fields.iter().any(|f| provides_field(&provider.name, f));
+        let field =
+            provider.field_sources.contains(&rule.source) && fields.iter().any(|f| provides_field(&provider.name, f));
         source || field
     };
     setup.providers.iter().filter(uses).map(|p| p.name.clone()).collect()

@@ -148,7 +148,10 @@ fn check_field(field: &str, source: Option<&str>, catalogue: &Catalogue, context
 
 /// Appends `added` to the exceptions of a rule, by name.
 pub fn merge(
-    exceptions: &mut Vec<ExceptionItem>, added: Vec<ExceptionItem>, source: Option<&str>, catalogue: &Catalogue,
+    exceptions: &mut Vec<ExceptionItem>,
+    added: Vec<ExceptionItem>,
+    source: Option<&str>,
+    catalogue: &Catalogue,
     report: &mut Report<'_>,
 ) -> Outcome<()> {
     for mut exception in added {
@@ -203,7 +206,8 @@ pub fn apply(condition: &str, exceptions: &[ExceptionItem]) -> Outcome<String> {
 
 fn text_of(exception: &ExceptionItem) -> Outcome<Option<String>> {
     let values = exception.values.as_deref().unwrap_or_default();
-    let missing = || Fault::objects("Rule exception must have fields property with a list of fields", &exception.context);
+    let missing =
+        || Fault::objects("Rule exception must have fields property with a list of fields", &exception.context);
     match (&exception.fields, &exception.comps) {
         (None, _) => missing(),
         _ if values.is_empty() => Ok(None),
@@ -244,9 +248,11 @@ fn row_text(fields: &[String], comps: &[String], row: &Cell, context: &Context) 
     if cells.len() != fields.len() {
         return Fault::objects("Fields and values lists must have equal length", context);
     }
-    let checks = fields.iter().zip(comps).zip(cells).map(|((field, comp), cell)| {
-        Ok(format!("{field} {comp} {}", cell_text(comp, cell, context)?))
-    });
+    let checks = fields
+        .iter()
+        .zip(comps)
+        .zip(cells)
+        .map(|((field, comp), cell)| Ok(format!("{field} {comp} {}", cell_text(comp, cell, context)?)));
     Ok(format!("({})", checks.collect::<Outcome<Vec<_>>>()?.join(" and ")))
 }
 

@@ -45,22 +45,47 @@ pub fn quoted(item: &str) -> String {
 pub fn substitute(condition: &str, lists: &[CompiledList], found: &mut Vec<String>) -> Option<String> {
     let mut text = condition.to_owned();
     for list in lists.iter().filter(|l| !l.name.is_empty()) {
-        let mut from = 0;
-        while let Some(at) = find_name(&text, &list.name, from) {
-            if found.last() != Some(&list.name) {
-                found.push(list.name.clone());
-            }
-            from = replace_at(&mut text, at, list);
-            if text.len() > MAX_TEXT_BYTES {
-                return None;
-            }
-        }
+        let Some(at) = find_name(&text, &list.name, 0) else { continue };
+        found.push(list.name.clone());
+        text = replace_all(&text, at, list)?;
     }
     Some(text)
 }
 
 /// No condition comes near this; it only bounds lists that multiply each other.
-const MAX_TEXT_BYTES: usize = 8 << 20;
+const MAX_TEXT_BYTES: usize = 1 << 20;
+
+/// Replaces the occurrence at `first` and all behind it. Items are not searched again.
+fn replace_all(text: &str, first: usize, list: &CompiledList) -> Option<String> {
+    let items = list.items.iter().map(|i| quoted(i)).collect::<Vec<_>>().join(", ");
+    let mut out = String::with_capacity(text.len() + items.len());
+    let (mut copied, mut next) = (0, Some(first));
+    while let Some(at) = next {
+        out.push_str(text.get(copied..at)?);
+        out.truncate(out.trim_end_matches(is_blank_char).len());
+        let mut rest = text.get(at + list.name.len()..)?.trim_start_matches(is_blank_char);
+        if list.items.is_empty() {
+            match out.strip_suffix(',') {
+                Some(shorter) => out.truncate(shorter.len()),
+                None => rest = rest.strip_prefix(',').unwrap_or(rest),
+            }
+        }
+        out.push(' ');
+        out.push_str(&items);
+        out.push(' ');
+        if out.len() > MAX_TEXT_BYTES {
+            return None;
+        }
+        copied = text.len() - rest.len();
+        next = find_name(text, &list.name, copied);
+    }
+    out.push_str(text.get(copied..)?);
+    Some(out)
+}
+
+fn is_blank_char(c: char) -> bool {
+    u8::try_from(c).is_ok_and(is_blank)
+}
 
 fn find_name(text: &str, name: &str, mut from: usize) -> Option<usize> {
     let bytes = text.as_bytes();
@@ -77,24 +102,6 @@ fn find_name(text: &str, name: &str, mut from: usize) -> Option<usize> {
 
 fn is_delimiter(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b'(' | b')' | b',' | b'=')
-}
-
-/// Returns where to go on searching.
-fn replace_at(text: &mut String, at: usize, list: &CompiledList) -> usize {
-    let blank = |c: char| u8::try_from(c).is_ok_and(is_blank);
-    let mut prefix = text[..at].trim_end_matches(blank);
-    let mut rest = text[at + list.name.len()..].trim_start_matches(blank);
-    if list.items.is_empty() {
-        match prefix.strip_suffix(',') {
-            Some(shorter) => prefix = shorter,
-            None => rest = rest.strip_prefix(',').unwrap_or(rest),
-        }
-    }
-    let items: Vec<String> = list.items.iter().map(|i| quoted(i)).collect();
-    let head = format!("{prefix} {} ", items.join(", "));
-    let next = head.len();
-    *text = head + rest;
-    next
 }
 
 #[cfg(test)]

@@ -21,7 +21,6 @@ pub struct CompiledMacro {
     pub expr: Arc<Expr>,
     /// The lists substituted in its text.
     pub lists: Vec<String>,
-    pub context: Context,
     size: Size,
 }
 
@@ -62,7 +61,6 @@ pub fn compile(items: &Named<MacroItem>, lists: &[CompiledList]) -> Outcome<Vec<
             condition: item.condition.clone(),
             expr,
             lists: parsed[index].lists.clone(),
-            context: item.context.clone(),
             size,
         });
     }
@@ -70,7 +68,12 @@ pub fn compile(items: &Named<MacroItem>, lists: &[CompiledList]) -> Outcome<Vec<
 }
 
 /// Resolves the references of a rule's condition, to which all macros are visible.
-pub fn resolve(parsed: &Parsed, macros: &[CompiledMacro], items: &Named<MacroItem>, context: &Context) -> Outcome<Expr> {
+pub fn resolve(
+    parsed: &Parsed,
+    macros: &[CompiledMacro],
+    items: &Named<MacroItem>,
+    context: &Context,
+) -> Outcome<Expr> {
     let mut find = |name: &str, pos: Pos| match items.position(name).and_then(|at| macros.get(at)) {
         Some(found) => Ok((Arc::clone(&found.expr), found.size)),
         None => undefined(name, context, &parsed.text, pos),
@@ -103,7 +106,10 @@ impl Size {
     /// Bounds what everything downstream may recurse into.
     fn check(self, context: &Context) -> Outcome<()> {
         if self.depth > MAX_EXPANDED_DEPTH {
-            return Fault::objects(format!("exceeded max depth limit of {MAX_EXPANDED_DEPTH} with macros expanded"), context);
+            return Fault::objects(
+                format!("exceeded max depth limit of {MAX_EXPANDED_DEPTH} with macros expanded"),
+                context,
+            );
         }
         if self.nodes > MAX_EXPANDED_NODES {
             return Fault::objects(format!("exceeded {MAX_EXPANDED_NODES} checks with macros expanded"), context);
@@ -112,7 +118,9 @@ impl Size {
     }
 }
 
-const MAX_EXPANDED_DEPTH: usize = 2 * MAX_CONDITION_DEPTH;
+/// Levels of `and`, `or`, `not` and macros; redundant parentheses are none. Everything downstream recurses this deep at
+/// most, also in unoptimised builds and on threads with small stacks.
+const MAX_EXPANDED_DEPTH: usize = 600;
 const MAX_EXPANDED_NODES: usize = 1 << 18;
 
 #[derive(Clone)]
@@ -145,7 +153,10 @@ impl Resolver<'_> {
             State::New => {}
         }
         if self.open > MAX_CHAIN {
-            return Fault::objects(format!("macro '{}' is at the end of too long a chain of macros", item.name), context);
+            return Fault::objects(
+                format!("macro '{}' is at the end of too long a chain of macros", item.name),
+                context,
+            );
         }
         self.done[index] = State::Open;
         self.open += 1;

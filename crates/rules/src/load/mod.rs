@@ -92,7 +92,10 @@ impl Loader {
 }
 
 fn read(
-    name: &str, content: &str, (setup, collector): (&Setup, &mut Collector), report: &mut Report<'_>,
+    name: &str,
+    content: &str,
+    (setup, collector): (&Setup, &mut Collector),
+    report: &mut Report<'_>,
 ) -> Outcome<()> {
     let file = Context::file(name);
     let (documents, error) = yaml::parse(content);

@@ -121,7 +121,8 @@ impl Reader<'_, '_> {
         let context = file.child(node, LIST, name);
         let element = Element { node, context: &context };
         if !is_list_name(name) {
-            let message = "List has an invalid name. List names should match a regular expression: [^()\"'[:space:]=,]+";
+            let message =
+                "List has an invalid name. List names should match a regular expression: [^()\"'[:space:]=,]+";
             self.report.warn(WarningCode::InvalidListName, message, &context);
         }
         let (append, overrides) = element.overrides(&["items"], &["items"])?;
@@ -144,7 +145,8 @@ impl Reader<'_, '_> {
         let context = file.child(node, MACRO, name);
         let element = Element { node, context: &context };
         if !is_macro_name(name) {
-            let message = "Macro has an invalid name. Macro names should match a regular expression: [a-zA-Z]+[a-zA-Z0-9_]*";
+            let message =
+                "Macro has an invalid name. Macro names should match a regular expression: [a-zA-Z]+[a-zA-Z0-9_]*";
             self.report.warn(WarningCode::InvalidMacroName, message, &context);
         }
         let (append, overrides) = element.overrides(&["condition"], &["condition"])?;
@@ -341,14 +343,13 @@ fn name_and_version(element: Element<'_>) -> Outcome<(String, Version)> {
     let version = element.text("version")?;
     match version.parse() {
         Ok(parsed) => Ok((name.to_owned(), parsed)),
-        Err(_) => {
-            Fault::objects(format!("Invalid required version '{version}' for plugin '{name}'"), element.context)
-        }
+        Err(_) => Fault::objects(format!("Invalid required version '{version}' for plugin '{name}'"), element.context),
     }
 }
 
 fn is_list_name(name: &str) -> bool {
-    let forbidden = |c: char| matches!(c, '(' | ')' | '"' | '\'' | '=' | ',') || c.is_ascii_whitespace() || c == '\u{b}';
+    let forbidden =
+        |c: char| matches!(c, '(' | ')' | '"' | '\'' | '=' | ',') || c.is_ascii_whitespace() || c == '\u{b}';
     !name.is_empty() && !name.contains(forbidden)
 }
 
@@ -359,11 +360,33 @@ fn is_macro_name(name: &str) -> bool {
 const LIST_KEYS: &[&str] = &["list", "items", "append", "override"];
 const MACRO_KEYS: &[&str] = &["macro", "condition", "append", "override"];
 const RULE_KEYS: &[&str] = &[
-    "rule", "condition", "output", "desc", "priority", "source", "enabled", "capture", "capture_duration",
-    "warn_evttypes", "skip-if-unknown-filter", "tags", "exceptions", "override", "append",
+    "rule",
+    "condition",
+    "output",
+    "desc",
+    "priority",
+    "source",
+    "enabled",
+    "capture",
+    "capture_duration",
+    "warn_evttypes",
+    "skip-if-unknown-filter",
+    "tags",
+    "exceptions",
+    "override",
+    "append",
 ];
 const RULE_APPENDABLE: &[&str] = &["condition", "output", "desc", "tags", "exceptions"];
 const RULE_REPLACEABLE: &[&str] = &[
-    "condition", "output", "desc", "priority", "capture", "capture_duration", "tags", "exceptions", "enabled",
-    "warn_evttypes", "skip-if-unknown-filter",
+    "condition",
+    "output",
+    "desc",
+    "priority",
+    "capture",
+    "capture_duration",
+    "tags",
+    "exceptions",
+    "enabled",
+    "warn_evttypes",
+    "skip-if-unknown-filter",
 ];

@@ -2,6 +2,7 @@
 
 use super::context::Context;
 use super::schema::SchemaStatus;
+use diag::{Finding, Severity, Span};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
@@ -151,6 +152,12 @@ impl LoadResult {
         out
     }
 
+    /// Errors and warnings in the form that all tools share.
+    pub fn findings(&self) -> Vec<Finding> {
+        let errors = self.errors.iter().map(|e| e.finding(Severity::Error, e.code.code()));
+        errors.chain(self.warnings.iter().map(|w| w.finding(Severity::Warning, w.code.code()))).collect()
+    }
+
     fn verdict(&self) -> &'static str {
         match (self.successful(), self.has_warnings()) {
             (false, _) => "Invalid",
@@ -178,6 +185,23 @@ impl LoadResult {
 }
 
 impl<C> Issue<C> {
+    fn finding(&self, severity: Severity, code: &str) -> Finding {
+        let named = self.context.locations.iter().rev().find(|l| !l.item_name.is_empty());
+        let file = self.context.locations.first().map(|l| l.position_name.clone()).unwrap_or_default();
+        let subject = named.map_or_else(|| format!("`{file}`"), |l| format!("{} `{}`", l.item_type, l.item_name));
+        let finding = Finding::new(severity, code, subject, self.message.clone());
+        match self.context.locations.last() {
+            Some(last) => finding.at(Span {
+                file,
+                line: u32::try_from(last.mark.line + last.base()).unwrap_or(u32::MAX),
+                column: u32::try_from(last.mark.column + last.base()).unwrap_or(u32::MAX),
+                offset: last.mark.offset,
+                len: 1,
+            }),
+            None => finding,
+        }
+    }
+
     fn write_verbose(&self, code: &str, short: &str, out: &mut String) {
         let field = self.deprecated_field.as_ref().map(|f| format!(": field '{f}'")).unwrap_or_default();
         let (context, snippet, message) = (self.context.text(), &self.snippet, &self.message);

@@ -57,7 +57,11 @@ enum Shape {
     Word(&'static [&'static str]),
     AnyOf(&'static [Shape]),
     List(&'static Shape),
-    Object { properties: &'static [(&'static str, Shape)], required: &'static [&'static str], at_least_one: bool },
+    Object {
+        properties: &'static [(&'static str, Shape)],
+        required: &'static [&'static str],
+        at_least_one: bool,
+    },
 }
 
 const OPERATION: Shape = Shape::Word(&["append", "replace"]);
@@ -65,21 +69,34 @@ const TEXT_OR_INTEGER: Shape = Shape::AnyOf(&[Shape::Integer, Shape::Text]);
 const CELL: Shape = Shape::AnyOf(&[Shape::Text, Shape::List(&Shape::AnyOf(&[Shape::Text, Shape::List(&Shape::Text)]))]);
 const TEXT_OR_TEXTS: Shape = Shape::AnyOf(&[Shape::Text, Shape::List(&Shape::Text)]);
 
-const PRIORITY: Shape = Shape::Word(&[
-    "EMERGENCY", "ALERT", "CRITICAL", "ERROR", "WARNING", "NOTICE", "INFO", "INFORMATIONAL", "DEBUG",
-]);
+const PRIORITY: Shape =
+    Shape::Word(&["EMERGENCY", "ALERT", "CRITICAL", "ERROR", "WARNING", "NOTICE", "INFO", "INFORMATIONAL", "DEBUG"]);
 
 const EXCEPTION: Shape = Shape::Object {
-    properties: &[("name", Shape::Text), ("fields", TEXT_OR_TEXTS), ("comps", TEXT_OR_TEXTS), ("values", Shape::List(&CELL))],
+    properties: &[
+        ("name", Shape::Text),
+        ("fields", TEXT_OR_TEXTS),
+        ("comps", TEXT_OR_TEXTS),
+        ("values", Shape::List(&CELL)),
+    ],
     required: &["name"],
     at_least_one: false,
 };
 
 const OVERRIDE: Shape = Shape::Object {
     properties: &[
-        ("append", OPERATION), ("capture", OPERATION), ("capture_duration", OPERATION), ("condition", OPERATION),
-        ("desc", OPERATION), ("enabled", OPERATION), ("exceptions", OPERATION), ("items", OPERATION),
-        ("output", OPERATION), ("priority", OPERATION), ("skip-if-unknown-filter", OPERATION), ("tags", OPERATION),
+        ("append", OPERATION),
+        ("capture", OPERATION),
+        ("capture_duration", OPERATION),
+        ("condition", OPERATION),
+        ("desc", OPERATION),
+        ("enabled", OPERATION),
+        ("exceptions", OPERATION),
+        ("items", OPERATION),
+        ("output", OPERATION),
+        ("priority", OPERATION),
+        ("skip-if-unknown-filter", OPERATION),
+        ("tags", OPERATION),
         ("warn_evttypes", OPERATION),
     ],
     required: &[],
@@ -100,13 +117,26 @@ const REQUIREMENT: Shape = Shape::Object {
 
 const ELEMENT: Shape = Shape::Object {
     properties: &[
-        ("append", Shape::Boolean), ("capture", Shape::Boolean), ("capture_duration", Shape::Integer),
-        ("condition", Shape::Text), ("desc", Shape::Text), ("enabled", Shape::Boolean),
-        ("exceptions", Shape::List(&EXCEPTION)), ("items", Shape::List(&TEXT_OR_INTEGER)), ("list", Shape::Text),
-        ("macro", Shape::Text), ("output", Shape::Text), ("override", OVERRIDE), ("priority", PRIORITY),
-        ("required_engine_version", TEXT_OR_INTEGER), ("required_plugin_versions", Shape::List(&REQUIREMENT)),
-        ("rule", Shape::Text), ("skip-if-unknown-filter", Shape::Boolean), ("source", Shape::Text),
-        ("tags", Shape::List(&Shape::Text)), ("warn_evttypes", Shape::Boolean),
+        ("append", Shape::Boolean),
+        ("capture", Shape::Boolean),
+        ("capture_duration", Shape::Integer),
+        ("condition", Shape::Text),
+        ("desc", Shape::Text),
+        ("enabled", Shape::Boolean),
+        ("exceptions", Shape::List(&EXCEPTION)),
+        ("items", Shape::List(&TEXT_OR_INTEGER)),
+        ("list", Shape::Text),
+        ("macro", Shape::Text),
+        ("output", Shape::Text),
+        ("override", OVERRIDE),
+        ("priority", PRIORITY),
+        ("required_engine_version", TEXT_OR_INTEGER),
+        ("required_plugin_versions", Shape::List(&REQUIREMENT)),
+        ("rule", Shape::Text),
+        ("skip-if-unknown-filter", Shape::Boolean),
+        ("source", Shape::Text),
+        ("tags", Shape::List(&Shape::Text)),
+        ("warn_evttypes", Shape::Boolean),
     ],
     required: &[],
     at_least_one: false,
@@ -170,16 +200,13 @@ fn validate_object(shape: &Shape, node: &Node, path: &str, problems: &mut Vec<St
     problems.len() == before
 }
 
-fn validate_property(
-    properties: &[(&str, Shape)], key: &Node, value: &Node, path: &str, problems: &mut Vec<String>,
-) {
+fn validate_property(properties: &[(&str, Shape)], key: &Node, value: &Node, path: &str, problems: &mut Vec<String>) {
     let name = key.scalar().unwrap_or_default();
     match properties.iter().find(|(n, _)| *n == name) {
         Some((_, shape)) => {
             if !validate(shape, value, &format!("{path}[{name}]"), problems) {
-                problems.push(format!(
-                    "{path}: Failed to validate against schema associated with property name '{name}'."
-                ));
+                problems
+                    .push(format!("{path}: Failed to validate against schema associated with property name '{name}'."));
             }
         }
         None => problems.push(format!(

@@ -122,9 +122,14 @@ mod tests {
 
     #[test]
     fn sees_regexes_without_meaning() {
-        for (pattern, expected) in
-            [("^/etc/passwd$", true), (".*abc", true), ("abc.+", true), ("a.*b", false), ("(a|b)", false), ("\\d", false)]
-        {
+        for (pattern, expected) in [
+            ("^/etc/passwd$", true),
+            (".*abc", true),
+            ("abc.+", true),
+            ("a.*b", false),
+            ("(a|b)", false),
+            ("\\d", false),
+        ] {
             assert_eq!(is_plain_regex(pattern), expected, "{pattern}");
         }
     }

@@ -302,9 +302,14 @@ mod tests {
 
     #[test]
     fn booleans_have_eight_spellings() {
-        for (text, expected) in
-            [("yes", Some(true)), ("On", Some(true)), ("FALSE", Some(false)), ("n", Some(false)), ("tRue", None), ("1", None)]
-        {
+        for (text, expected) in [
+            ("yes", Some(true)),
+            ("On", Some(true)),
+            ("FALSE", Some(false)),
+            ("n", Some(false)),
+            ("tRue", None),
+            ("1", None),
+        ] {
             assert_eq!(parse_bool(text), expected, "{text}");
         }
     }

@@ -81,7 +81,12 @@ impl AlertWriter {
 
     /// Keys are in alphabetical order.
     fn json<S: FieldSource>(
-        &self, rule: &Rule, event: &S, (arena, print): (&Bump, Style), message_from: usize, out: &mut String,
+        &self,
+        rule: &Rule,
+        event: &S,
+        (arena, print): (&Bump, Style),
+        message_from: usize,
+        out: &mut String,
     ) {
         out.push_str("{\"hostname\":");
         write_json_string(self.style.hostname.as_bytes(), out);

@@ -36,7 +36,7 @@ impl OutputFormat {
             return Err(FormatError("empty formatting token".to_owned()));
         }
         let mut format = OutputFormat::default();
-        let mut rest = text.strip_prefix('*').unwrap_or(text);
+        let mut rest = text;
         while let Some(at) = rest.find('%') {
             format.push_text(&rest[..at]);
             rest = format.push_value(&rest[at + 1..], source, catalogue)?;
@@ -52,9 +52,7 @@ impl OutputFormat {
     }
 
     /// Reads what follows a `%`; returns what follows that.
-    fn push_value<'t>(
-        &mut self, text: &'t str, source: &str, catalogue: &Catalogue,
-    ) -> Result<&'t str, FormatError> {
+    fn push_value<'t>(&mut self, text: &'t str, source: &str, catalogue: &Catalogue) -> Result<&'t str, FormatError> {
         let digits = text.bytes().take_while(u8::is_ascii_digit).count();
         let (width, spec) = text.split_at(digits);
         if spec.is_empty() {
@@ -151,6 +149,10 @@ mod tests {
         assert_eq!(expressions("%evt.arg.flags_x"), Ok(vec!["evt.arg.flags".into()]));
         assert_eq!(expressions("%tolower(proc.name)%fd.num"), Ok(vec!["tolower(proc.name)".into(), "fd.num".into()]));
         assert_eq!(expressions("%concat(proc.name, \"x\") y"), Ok(vec!["concat(proc.name,x)".into()]));
+        assert_eq!(
+            expressions("%evt.abspath %evt.abspath.src"),
+            Ok(vec!["evt.abspath".into(), "evt.abspath.src".into()])
+        );
         assert_eq!(expressions("%fd.ip %fd.cnet"), Ok(vec!["fd.ip".into(), "fd.cnet".into()]));
     }
 

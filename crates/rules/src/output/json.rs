@@ -8,13 +8,21 @@ use std::fmt::Write as _;
 
 /// Appends the typed JSON value of `field`: `null` when absent.
 pub fn write_json_value<S: FieldSource>(
-    catalogue: &Catalogue, field: &FieldRef, event: &S, arena: &Bump, out: &mut String,
+    catalogue: &Catalogue,
+    field: &FieldRef,
+    event: &S,
+    arena: &Bump,
+    out: &mut String,
 ) {
     write_styled(catalogue, field, event, (arena, Style::default()), out);
 }
 
 pub(crate) fn write_styled<S: FieldSource>(
-    catalogue: &Catalogue, field: &FieldRef, event: &S, (arena, style): (&Bump, Style), out: &mut String,
+    catalogue: &Catalogue,
+    field: &FieldRef,
+    event: &S,
+    (arena, style): (&Bump, Style),
+    out: &mut String,
 ) {
     let info = catalogue.info(field.id);
     let time = if is_time(&info.name) { raw_time(catalogue) } else { None };

@@ -14,7 +14,11 @@ pub struct Style {
 
 /// Appends the text of `field` for `event`, `<NA>` when absent.
 pub fn print_field<S: FieldSource>(
-    catalogue: &Catalogue, field: &FieldRef, event: &S, arena: &Bump, out: &mut Vec<u8>,
+    catalogue: &Catalogue,
+    field: &FieldRef,
+    event: &S,
+    arena: &Bump,
+    out: &mut Vec<u8>,
 ) {
     let info = catalogue.info(field.id);
     print_one(field, (info.ty, info.print), event, arena, Style::default(), out);
@@ -22,7 +26,12 @@ pub fn print_field<S: FieldSource>(
 
 /// Appends the text of an expression.
 pub(crate) fn print_expression<S: FieldSource>(
-    value: &ValueExpr, print: &str, event: &S, arena: &Bump, style: Style, out: &mut Vec<u8>,
+    value: &ValueExpr,
+    print: &str,
+    event: &S,
+    arena: &Bump,
+    style: Style,
+    out: &mut Vec<u8>,
 ) {
     match &value.node {
         ValueNode::Field(field) => print_one(field, (value.ty, print), event, arena, style, out),
@@ -34,7 +43,12 @@ pub(crate) fn print_expression<S: FieldSource>(
 }
 
 fn print_one<S: FieldSource>(
-    field: &FieldRef, (ty, print): (ParamType, &str), event: &S, arena: &Bump, style: Style, out: &mut Vec<u8>,
+    field: &FieldRef,
+    (ty, print): (ParamType, &str),
+    event: &S,
+    arena: &Bump,
+    style: Style,
+    out: &mut Vec<u8>,
 ) {
     let raw_bytes = style.buffer_base64 && ty == ParamType::Bytebuf;
     let rendered = if raw_bytes { None } else { event.rendered(field, arena) };

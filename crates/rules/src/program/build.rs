@@ -14,7 +14,7 @@ pub fn programs<'r>(rules: impl Iterator<Item = &'r Rule>) -> Vec<Option<Arc<Kin
     let mut graph = Graph::default();
     let rules: Vec<(&Rule, NodeId)> = rules.map(|rule| (rule, graph.add(&rule.typed))).collect();
     let decidable: Vec<u32> = (0..).zip(graph.leaves()).filter(|(_, l)| is_decidable(l)).map(|(i, _)| i).collect();
-    let mut shared: HashMap<(Vec<usize>, Vec<Option<bool>>), Option<Arc<KindProgram>>> = HashMap::new();
+    let mut shared: HashMap<Signature, Option<Arc<KindProgram>>> = HashMap::new();
     tables::events()
         .iter()
         .map(|info| {
@@ -35,8 +35,13 @@ pub fn programs<'r>(rules: impl Iterator<Item = &'r Rule>) -> Vec<Option<Arc<Kin
         .collect()
 }
 
+/// Rules that run on a kind, and what the kind says about the decidable checks.
+type Signature = (Vec<usize>, Vec<Option<bool>>);
+
 fn specialised<'r>(
-    graph: &mut Graph, rules: impl Iterator<Item = (&'r Rule, NodeId)>, known: &dyn Fn(u32) -> Option<bool>,
+    graph: &mut Graph,
+    rules: impl Iterator<Item = (&'r Rule, NodeId)>,
+    known: &dyn Fn(u32) -> Option<bool>,
 ) -> Option<Arc<KindProgram>> {
     let mut memo = HashMap::new();
     let mut roots = Vec::new();

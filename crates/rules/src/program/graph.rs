@@ -99,7 +99,10 @@ impl Graph {
 
     /// `id` with the leaves that `known` decides folded away. `memo` is for one `known`.
     pub fn fold(
-        &mut self, id: NodeId, known: &dyn Fn(u32) -> Option<bool>, memo: &mut HashMap<NodeId, NodeId>,
+        &mut self,
+        id: NodeId,
+        known: &dyn Fn(u32) -> Option<bool>,
+        memo: &mut HashMap<NodeId, NodeId>,
     ) -> NodeId {
         if let Some(folded) = memo.get(&id) {
             return *folded;
@@ -193,8 +196,9 @@ impl Graph {
             How::Plain(test) => Some(test),
             _ => None,
         });
+        let tests: Vec<&Test> = tests.collect();
         let text: Vec<&str> = leaves.iter().map(|l| l.text.as_str()).collect();
-        let made = Fused::new(tests).map(|fused| Leaf {
+        let made = Fused::new(&tests).map(|fused| Leaf {
             text: text.join(" or "),
             left: leaves[0].left.clone(),
             how: How::Plain(Test::Fused(Box::new(fused))),

@@ -3,6 +3,7 @@
 //! its own program in which everything that the kind decides is folded away.
 
 mod build;
+mod gate;
 mod graph;
 mod kind;
 
@@ -100,7 +101,12 @@ impl Program {
     /// Appends to `matched` the rules that match `event`: at most one with [`Matching::First`]. Allocates only in
     /// `arena`, and in `matched` when a rule matches.
     pub fn evaluate<S: FieldSource>(
-        &self, source: SourceIndex, kind: Kind, event: &S, arena: &Bump, matched: &mut Vec<RuleId>,
+        &self,
+        source: SourceIndex,
+        kind: Kind,
+        event: &S,
+        arena: &Bump,
+        matched: &mut Vec<RuleId>,
     ) {
         if let Some(program) = self.program(source, kind) {
             program.evaluate(event, arena, self.matching, matched);

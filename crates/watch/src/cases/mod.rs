@@ -81,7 +81,7 @@ fn feed(case: &Case, prepared: &Prepared, look: &mut dyn FnMut(&Context<'_>, &Bu
     Ok(())
 }
 
-fn new_engine(prepared: &Prepared) -> Engine {
+pub(crate) fn new_engine(prepared: &Prepared) -> Engine {
     let mut engine = Engine::new(engine_options(prepared));
     engine.around.zone = jiff::tz::TimeZone::system();
     for (id, value) in crate::prepare::setup(&prepared.config).1 {
@@ -98,7 +98,11 @@ fn show(engine: &Engine, event: &Event<'_>, look: &mut dyn FnMut(&Context<'_>, &
 }
 
 /// Feeds a capture to `engine` and calls `with` after each event that rules may see.
-fn each_event(path: &Path, engine: &mut Engine, with: &mut dyn FnMut(&Engine, &Event<'_>)) -> Result<(), String> {
+pub(crate) fn each_event(
+    path: &Path,
+    engine: &mut Engine,
+    with: &mut dyn FnMut(&Engine, &Event<'_>),
+) -> Result<(), String> {
     let wrong = |cause: String| format!("capture `{}`: {cause}", path.display());
     let file = File::open(path).map_err(|e| wrong(e.to_string()))?;
     let mut reader = Reader::open(file).map_err(|e| wrong(e.to_string()))?;
@@ -119,7 +123,7 @@ fn each_event(path: &Path, engine: &mut Engine, with: &mut dyn FnMut(&Engine, &E
     }
 }
 
-fn matching(program: &Program, context: &Context<'_>, arena: &Bump) -> Vec<RuleId> {
+pub(crate) fn matching(program: &Program, context: &Context<'_>, arena: &Bump) -> Vec<RuleId> {
     let mut matched = Vec::new();
     if let Some(source) = program.source(context.source)
         && program.wants(source, context.event.kind)

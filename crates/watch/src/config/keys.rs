@@ -1,6 +1,8 @@
 //! Every configuration key in one table: path, type, default and meaning. Reading, the JSON schema, schema warnings and
 //! the reference page all come from these rows. `[]` in a path stands for the elements of a list.
 
+use std::fmt;
+
 /// One configuration key.
 #[derive(Debug)]
 pub struct Key {
@@ -28,6 +30,25 @@ pub enum Ty {
     Map,
     /// Text, or any tree (becomes JSON).
     Any,
+}
+
+impl fmt::Display for Ty {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Ty::Bool => f.write_str("boolean"),
+            Ty::Uint(0, _) => f.write_str("number"),
+            Ty::Uint(low, high) if *high <= u64::from(u16::MAX) => write!(f, "{low} to {high}"),
+            Ty::Uint(low, _) => write!(f, "number from {low}"),
+            Ty::Float(low, high) if *high < f64::MAX => write!(f, "{low} to {high}"),
+            Ty::Float(..) => f.write_str("real number"),
+            Ty::Text => f.write_str("text"),
+            Ty::OneOf(names) => f.write_str(&names.join(", ")),
+            Ty::Texts => f.write_str("list of texts"),
+            Ty::Objects(_) => f.write_str("list"),
+            Ty::Map => f.write_str("map"),
+            Ty::Any => f.write_str("text or map"),
+        }
+    }
 }
 
 const fn key(path: &'static str, ty: Ty, default: &'static str, help: &'static str) -> Key {

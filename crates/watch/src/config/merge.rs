@@ -65,11 +65,24 @@ pub fn load(main: Option<&Path>, options: &[String]) -> Result<Loaded, LoadError
     Ok(loaded)
 }
 
+/// As [`load`] with the text of a main file; other files are not looked at.
+pub fn load_text(name: &str, text: &str, options: &[String]) -> Result<Loaded, LoadError> {
+    let mut loaded = Loaded { tree: parse(name, text)?, files: Vec::new(), directories: Vec::new() };
+    options.iter().try_for_each(|option| apply_option(&mut loaded.tree, option))?;
+    Ok(loaded)
+}
+
 fn read_file(path: &Path, files: &mut Vec<LoadedFile>) -> Result<Node, LoadError> {
     let name = path.display().to_string();
     let bytes = std::fs::read(path).map_err(|cause| LoadError::Read { path: name.clone(), cause })?;
-    let text = String::from_utf8_lossy(&bytes);
-    let mut tree = Node::parse(&name, &text)?;
+    let tree = parse(&name, &String::from_utf8_lossy(&bytes))?;
+    files.push(LoadedFile { path: path.to_owned(), misfit: schema::misfit(&tree) });
+    Ok(tree)
+}
+
+/// A tree of keys with environment references expanded.
+fn parse(name: &str, text: &str) -> Result<Node, LoadError> {
+    let mut tree = Node::parse(name, text)?;
     tree.for_each_scalar(&mut |value| {
         if value.contains("${") {
             *value = env::expand(value, &|name| std::env::var(name).ok());
@@ -80,7 +93,6 @@ fn read_file(path: &Path, files: &mut Vec<LoadedFile>) -> Result<Node, LoadError
             ParseError { place: tree.place, reason: "a configuration file must be a map of keys".into() }.into()
         );
     }
-    files.push(LoadedFile { path: path.to_owned(), misfit: schema::misfit(&tree) });
     Ok(tree)
 }
 

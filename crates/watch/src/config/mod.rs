@@ -118,8 +118,16 @@ impl Config {
         sections::read(loaded)
     }
 
-    /// The configuration when no file was given: alerts on standard output, log on standard error, container fields
-    /// appended as event sources suggest. Rules are the embedded ones.
+    /// Reads configuration text that is no file: for tests of what text can do. `config_files` in it are not followed.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn from_text(name: &str, text: &str, options: &[String]) -> Result<Config, ConfigError> {
+        sections::read(merge::load_text(name, text, options)?)
+    }
+
+    /// The configuration when no file was given: alerts on standard output, log on standard error, the container
+    /// named in every alert. Rules are the embedded ones.
     ///
     /// # Errors
     /// An option makes no sense.
@@ -139,5 +147,41 @@ fn value_error(read: Reader<'_>, path: &str, text: String) -> ConfigError {
     ConfigError::Value { text, place: read.place(path) }
 }
 
-const OWN_DEFAULTS: &[&str] =
-    &["stdout_output.enabled=true", "log_stderr=true", "log_syslog=false", "append_output[].suggested_output=true"];
+const OWN_DEFAULTS: &[&str] = &[
+    "stdout_output.enabled=true",
+    "log_stderr=true",
+    "log_syslog=false",
+    "append_output[]={extra_output: 'container=%container.id', suggested_output: false, extra_fields: [container.name, \
+     container.image.repository, container.image.tag, k8s.ns.name, k8s.pod.name]}",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SAMPLE: &str = "\
+rules_files: [a.yaml, /b]
+rules: [{disable: {rule: '*'}}, {enable: {tag: x}}]
+engine: {kind: modern_ebpf, modern_ebpf: {buf_size_preset: 5}}
+plugins: [{name: p, library_path: libp.so, init_config: {a: [1, '${HOME}']}}]
+append_output: [{match: {tags: [a]}, extra_output: 'x=%y', extra_fields: [f, {k: '%v'}]}]
+metrics: &m {enabled: true, interval: 1h30m, output_rule: yes}
+http_output: {enabled: on, url: \"http://h/\", mtls: true}
+noise: [{rule: r, window: 5m, keys: [proc.name]}]
+";
+
+    /// Whatever is cut, doubled or replaced: an answer or an error, never a panic.
+    #[test]
+    fn damaged_text_never_panics() {
+        assert!(Config::from_text("sample", SAMPLE, &[]).is_ok_and(|c| c.http.is_some() && c.noise.len() == 1));
+        let bytes = SAMPLE.as_bytes();
+        for at in 0..bytes.len() {
+            for with in [&b""[..], b"[", b"}", b":", b"\n", b"*m", b"${", b"\0", b"&", b"- ", b"\xff"] {
+                let damaged = [&bytes[..at], with, &bytes[(at + with.len()).min(bytes.len())..]].concat();
+                let text = String::from_utf8_lossy(&damaged);
+                let _ = Config::from_text("damaged", &text, &[]);
+                let _ = Config::from_text("damaged", "", &[text.lines().next().unwrap_or_default().to_owned()]);
+            }
+        }
+    }
+}

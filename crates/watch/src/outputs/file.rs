@@ -47,6 +47,10 @@ impl Channel for FileChannel {
         Delivery { done, trouble }
     }
 
+    fn give_up(&mut self) {
+        self.lines.give_up();
+    }
+
     fn reopen(&mut self) {
         self.file = None;
         self.lines.restart();

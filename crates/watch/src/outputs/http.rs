@@ -82,6 +82,9 @@ impl HttpChannel {
             ureq::Error::Timeout(_) => Trouble::Timeout(text),
             ureq::Error::Io(io) if io.kind() == io::ErrorKind::TimedOut => Trouble::Timeout(text),
             ureq::Error::BadUri(_) => Trouble::Refused(text),
+            _ if text.contains(BAD_CERTIFICATE) => {
+                Trouble::Refused(format!("{text} (name its CA with http_output.ca_cert, or its host name in the url)"))
+            }
             _ => Trouble::Again(text),
         }
     }
@@ -160,6 +163,8 @@ fn client(certificate: &Path, key: &Path) -> Result<ClientCert, String> {
     Ok(ClientCert::new_with_certs(&chain, key))
 }
 
+/// How rustls words that the server's certificate does not do, through every layer of errors.
+const BAD_CERTIFICATE: &str = "invalid peer certificate";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// What is read of a reply.

@@ -12,6 +12,8 @@ pub(super) struct Lines {
     buffer: Vec<u8>,
     /// Bytes of the first message of the batch that were written already.
     partial: usize,
+    /// A line was begun and given up: a newline has to come before the next one.
+    torn: bool,
 }
 
 impl Lines {
@@ -28,23 +30,35 @@ impl Lines {
         put: impl Fn(&Message, &mut Vec<u8>),
     ) -> (usize, Option<io::Error>) {
         self.buffer.clear();
+        if self.torn {
+            self.buffer.push(b'\n');
+        }
+        let lead = self.buffer.len();
         let mut ends = Vec::with_capacity(batch.len());
         for message in batch {
             put(message, &mut self.buffer);
             self.buffer.push(b'\n');
-            ends.push(self.buffer.len());
+            ends.push(self.buffer.len() - lead);
         }
         let (written, error) = write_from(self.buffer.get(self.partial..).unwrap_or_default(), to);
-        let position = self.partial + written;
+        self.torn &= written == 0;
+        let position = self.partial + written.saturating_sub(lead);
         let done = ends.iter().take_while(|end| **end <= position).count();
         let line_start = done.checked_sub(1).and_then(|last| ends.get(last)).copied().unwrap_or(0);
         self.partial = position - line_start;
         (done, error)
     }
 
+    /// The first message of the batch is given up, perhaps half written.
+    pub fn give_up(&mut self) {
+        self.torn |= self.partial > 0;
+        self.partial = 0;
+    }
+
     /// Forgets a line that was begun: the stream it went to is gone.
     pub fn restart(&mut self) {
         self.partial = 0;
+        self.torn = false;
     }
 }
 
@@ -91,6 +105,20 @@ mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    #[test]
+    fn a_line_given_up_half_way_is_ended() {
+        let message = |line: &str| Arc::new(Message { priority: Priority::Debug, rule: "r".into(), line: line.into() });
+        let mut batch = VecDeque::from([message("abcdefgh"), message("next")]);
+        let (mut lines, mut to) = (Lines::default(), Hiccup(Vec::new(), false));
+        assert!(matches!(lines.write(&batch, &mut to), (0, Some(_))));
+        lines.give_up();
+        batch.pop_front();
+        assert!(matches!(lines.write(&batch, &mut to), (1, None)));
+        assert_eq!(to.0, b"abcde\nnext\n");
+        assert!(matches!(lines.write(&batch, &mut to), (1, None)));
+        assert_eq!(to.0, b"abcde\nnext\nnext\n");
     }
 
     #[test]

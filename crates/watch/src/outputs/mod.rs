@@ -38,6 +38,9 @@ pub(crate) trait Channel: Send {
     /// Delivers messages from the front of `batch`. What was not delivered is offered again.
     fn deliver(&mut self, batch: &VecDeque<Arc<Message>>) -> Delivery;
 
+    /// The first message of the batch is given up and will not be offered again.
+    fn give_up(&mut self) {}
+
     /// Closes and opens again, as after a log rotation.
     fn reopen(&mut self) {}
 

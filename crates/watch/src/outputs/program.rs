@@ -60,6 +60,10 @@ impl Channel for ProgramChannel {
         Delivery { done, trouble }
     }
 
+    fn give_up(&mut self) {
+        self.lines.give_up();
+    }
+
     fn reopen(&mut self) {
         self.close();
         self.lines.restart();

@@ -38,6 +38,10 @@ impl Channel for StdoutChannel {
         });
         Delivery { done, trouble }
     }
+
+    fn give_up(&mut self) {
+        self.lines.give_up();
+    }
 }
 
 fn paint(priority: Priority) -> (&'static str, &'static str) {

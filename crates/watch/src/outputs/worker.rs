@@ -160,18 +160,19 @@ impl Worker {
             Trouble::Timeout(text) => (text, self.timeout_retries),
             Trouble::Refused(text) => (text, 0),
         };
-        self.remember(text);
+        let is_new = self.remember(text);
         if *attempts < limit && !*down {
             *attempts += 1;
             self.counters.retries.fetch_add(1, Ordering::Relaxed);
             std::thread::sleep(FIRST_PAUSE * 2u32.saturating_pow(*attempts - 1).min(16));
             return;
         }
-        if !*down {
+        if !*down && (is_new || limit > 0) {
             self.log.error(&format!("{}: {text}", self.counters.name));
         }
         *down = limit > 0;
         *attempts = 0;
+        self.channel.give_up();
         batch.pop_front();
         self.counters.undelivered.fetch_add(1, Ordering::Relaxed);
     }
@@ -192,10 +193,12 @@ impl Worker {
         }
     }
 
-    fn remember(&self, text: &str) {
-        if let Ok(mut last) = self.counters.last_trouble.lock() {
-            text.clone_into(&mut last);
-        }
+    /// Keeps the cause for the end; whether it is another one than before.
+    fn remember(&self, text: &str) -> bool {
+        let Ok(mut last) = self.counters.last_trouble.lock() else { return true };
+        let is_new = *last != text;
+        text.clone_into(&mut last);
+        is_new
     }
 }
 

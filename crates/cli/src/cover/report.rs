@@ -1,0 +1,256 @@
+//! `cover report | show | out`: profiles and sidecars to figures, listings and files; the gates `--fail-under` and `--diff`.
+
+use super::DEFAULT_PROFILE;
+use super::convert::read_profiles;
+use super::sidecars::Sidecars;
+use crate::exit::{Exit, Failure, Outcome};
+use anyhow::{Context, bail};
+use clap::{Args, ValueEnum};
+use coverage::layout::BuildId;
+use coverage::report::summary::Summary;
+use coverage::report::text::{LineKind, listing, table};
+use coverage::report::{Builder, cobertura, html, json, lcov};
+use coverage::sidecar::Sidecar;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// What every report reads.
+#[derive(Args)]
+pub struct Input {
+    /// Profiles that `cover run` or `cover collect` wrote
+    #[arg(value_name = "PROFILE", default_value = DEFAULT_PROFILE)]
+    profiles: Vec<PathBuf>,
+    /// Sidecars, or directories with sidecars
+    #[arg(long, value_name = "FILE|DIR")]
+    object: Vec<PathBuf>,
+    /// Leave out builds whose sidecar is nowhere, with a warning, instead of failing
+    #[arg(long)]
+    known_only: bool,
+    /// Only files whose path contains this
+    #[arg(long, value_name = "TEXT")]
+    filter: Option<String>,
+    /// Look for sources below NEW instead of OLD
+    #[arg(long, value_name = "OLD=NEW")]
+    map: Vec<String>,
+    /// Only lines that differ from this commit or branch
+    #[arg(long, value_name = "BASE")]
+    diff: Option<String>,
+    /// Exit with status 1 when below, in percent
+    #[arg(long, value_name = "lines=90,branches=80")]
+    fail_under: Option<String>,
+}
+
+#[derive(Args)]
+pub struct Report {
+    #[command(flatten)]
+    input: Input,
+    /// Machine-readable
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+pub struct Show {
+    #[command(flatten)]
+    input: Input,
+}
+
+#[derive(Args)]
+pub struct Out {
+    #[command(flatten)]
+    input: Input,
+    #[arg(short, long, value_enum, default_value_t = Format::Html)]
+    format: Format,
+    /// File, or directory for html; `out.FORMAT` or `out_html` unless said
+    #[arg(short, long, value_name = "PATH")]
+    output: Option<PathBuf>,
+    #[arg(long, value_name = "TEXT", default_value = DEFAULT_TITLE)]
+    title: String,
+}
+
+impl Out {
+    /// Everything of `profiles` in `format`, by its name.
+    pub fn of(profiles: Vec<PathBuf>, object: Vec<PathBuf>, format: &str, output: Option<PathBuf>) -> Out {
+        let input = Input { profiles, object, known_only: false, filter: None, map: Vec::new(), diff: None, fail_under: None };
+        let format = Format::from_str(format, true).unwrap_or(Format::Html);
+        Out { input, format, output, title: DEFAULT_TITLE.into() }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Html,
+    Json,
+    Lcov,
+    Cobertura,
+    Text,
+}
+
+pub fn report(args: &Report) -> Outcome {
+    let report = build(&args.input)?;
+    let text = if args.json { format!("{}\n", json::render(&report)) } else { table(&report) };
+    print(&text)?;
+    gate(&args.input, &report)
+}
+
+pub fn show(args: &Show) -> Outcome {
+    let report = build(&args.input)?;
+    let mut out = anstream::stdout().lock();
+    for (path, file) in &report.files {
+        writeln!(out, "\u{1b}[1m{path}\u{1b}[0m")?;
+        let Some(source) = source(&args.input, path) else {
+            writeln!(out, "  source not found; point at it with --map OLD=NEW")?;
+            continue;
+        };
+        for (kind, line) in listing(file, &source) {
+            let colour = match kind {
+                LineKind::Plain => "\u{1b}[2m",
+                LineKind::Ran => "\u{1b}[32m",
+                LineKind::Missed => "\u{1b}[31m",
+            };
+            writeln!(out, "{colour}{line}\u{1b}[0m")?;
+        }
+    }
+    gate(&args.input, &report)
+}
+
+pub fn out(args: &Out) -> Outcome {
+    let report = build(&args.input)?;
+    let default = match args.format {
+        Format::Html => "out_html",
+        Format::Json => "out.json",
+        Format::Lcov => "out.lcov",
+        Format::Cobertura => "out.xml",
+        Format::Text => "out.txt",
+    };
+    let output = args.output.clone().unwrap_or_else(|| default.into());
+    let write = |path: &Path, text: &str| fs::write(path, text).with_context(|| format!("report `{}`", path.display()));
+    match args.format {
+        Format::Html => {
+            fs::create_dir_all(&output).with_context(|| format!("directory `{}`", output.display()))?;
+            for page in html::render(&report, &args.title, &|path| source(&args.input, path)) {
+                write(&output.join(&page.name), &page.content)?;
+            }
+        }
+        Format::Json => write(&output, &format!("{}\n", json::render(&report)))?,
+        Format::Lcov => write(&output, &lcov::render(&report))?,
+        Format::Cobertura => write(&output, &cobertura::render(&report, now_seconds()))?,
+        Format::Text => write(&output, &table(&report))?,
+    }
+    gate(&args.input, &report)
+}
+
+/// The sidecar of a build, or an error that says how to name it.
+pub fn explained(sidecars: &Sidecars, build: BuildId) -> Result<(PathBuf, Sidecar), Failure> {
+    sidecars.find(build)?.ok_or_else(|| {
+        Failure::message(format!("build {}: its sidecar is not known", build.tag()))
+            .help("name the .covobj file that `cover cc` wrote with --object, or its directory in HAWKBELL_COVER_PATH")
+    })
+}
+
+/// Prints a result; output may be closed early by its reader.
+pub fn print(text: &str) -> Result<(), Failure> {
+    std::io::stdout().write_all(text.as_bytes()).context("write to standard output")?;
+    Ok(())
+}
+
+fn build(input: &Input) -> Result<coverage::report::Report, Failure> {
+    let profile = read_profiles(&input.profiles)?;
+    if profile.builds.is_empty() {
+        return Err(
+            Failure::message("the profile holds no counters").help("run your loader under `hawkbell cover run`")
+        );
+    }
+    let sidecars = Sidecars::search(&input.object)?;
+    let mut builder = Builder::default();
+    for counters in profile.builds.values() {
+        let (path, sidecar) = match explained(&sidecars, counters.build) {
+            Err(_) if input.known_only => {
+                super::collect::warn(&format!("build {}: left out, its sidecar is not known", counters.build.tag()));
+                continue;
+            }
+            known => known?,
+        };
+        builder.add(&sidecar, counters).with_context(|| format!("sidecar `{}`", path.display()))?;
+    }
+    let mut report = builder.finish();
+    if let Some(filter) = &input.filter {
+        report.files.retain(|path, _| path.contains(filter.as_str()));
+    }
+    if let Some(base) = &input.diff {
+        restrict(&mut report, base)?;
+    }
+    Ok(report)
+}
+
+/// Leaves only what lies on lines that differ from `base`, as git sees them.
+fn restrict(report: &mut coverage::report::Report, base: &str) -> Result<(), Failure> {
+    let top = git(&["rev-parse", "--show-toplevel"])?;
+    let diff = git(&["diff", "--unified=0", "--no-color", "--no-ext-diff", base, "--"])?;
+    let changed = coverage::report::diff::changed_lines(&diff, top.trim_end());
+    report.files.retain(|path, _| changed.contains_key(&**path));
+    for (path, file) in &mut report.files {
+        if let Some(lines) = changed.get(&**path) {
+            coverage::report::diff::restrict(file, lines);
+        }
+    }
+    Ok(())
+}
+
+fn git(args: &[&str]) -> Result<String, Failure> {
+    let output = std::process::Command::new("git").args(args).output().context("run `git`")?;
+    if !output.status.success() {
+        let reason = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        return Err(Failure::message(format!("git {}: {reason}", args.join(" "))));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Compares the totals with what `--fail-under` asks for.
+fn gate(input: &Input, report: &coverage::report::Report) -> Outcome {
+    let Some(limits) = &input.fail_under else { return Ok(Exit::OK) };
+    let summary = Summary::of(report);
+    let mut below = Vec::new();
+    for limit in limits.split(',') {
+        let (name, wanted) = parse_limit(limit)?;
+        let named = summary.named();
+        let Some((_, ratio)) = named.iter().find(|(n, _)| *n == name) else {
+            return Err(Failure::message(format!("limit `{limit}`: there are functions, lines, regions and branches")));
+        };
+        // What has nothing to cover cannot be below a limit.
+        if let Some(percent) = ratio.percent().filter(|p| *p < wanted) {
+            below.push(format!("{name} {percent:.1} % < {wanted} %"));
+        }
+    }
+    if below.is_empty() {
+        Ok(Exit::OK)
+    } else {
+        Err(Failure::message(format!("coverage is too low: {}", below.join(", "))))
+    }
+}
+
+/// `lines=90`, or `90` for lines.
+fn parse_limit(text: &str) -> anyhow::Result<(&str, f64)> {
+    let (name, number) = text.split_once('=').unwrap_or(("lines", text));
+    match number.trim_end_matches('%').parse() {
+        Ok(percent) if (0.0..=100.0).contains(&percent) => Ok((name.trim(), percent)),
+        _ => bail!("limit `{text}`: write it as lines=90"),
+    }
+}
+
+fn source(input: &Input, path: &str) -> Option<String> {
+    let mapped = input
+        .map
+        .iter()
+        .filter_map(|m| m.split_once('='))
+        .find_map(|(old, new)| Some(format!("{new}{}", path.strip_prefix(old)?)));
+    fs::read(mapped.as_deref().unwrap_or(path)).ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn now_seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
+}
+
+const DEFAULT_TITLE: &str = "eBPF coverage";

@@ -1,0 +1,275 @@
+//! `hawkbell cover` end to end on the running kernel: objects built by `cover cc`, loaded by a loader of ours (this test
+//! program, started again), counted, reported. Needs root and a clang; skips with a reason without them.
+
+use load::Loader;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
+use std::{env, fs};
+
+/// The loader: loads each object named, runs each as often as told, then ends as told. Does nothing as a test.
+#[test]
+fn loader() {
+    let Ok(orders) = env::var(ORDERS) else { return };
+    let (mut kept, mut last) = (Vec::new(), String::new());
+    for order in orders.split(' ') {
+        let fields: Vec<_> = order.split(',').collect();
+        let [path, program, times] = fields[..] else {
+            last = order.to_owned();
+            continue;
+        };
+        let bytes = fs::read(path).expect("an object");
+        let object = Loader::new("loaded", &bytes).load().expect("it loads");
+        let times: u32 = times.parse().expect("a number");
+        (0..times).for_each(|_| drop(object.test_run(program, &[0; 64]).expect("it runs")));
+        kept.push(object);
+    }
+    match last.split_once('=') {
+        Some(("exit", code)) => std::process::exit(code.parse().expect("a code")),
+        Some(("touch", path)) => {
+            fs::write(path, "loaded").expect("say so");
+            std::thread::sleep(Duration::from_secs(20));
+        }
+        Some(("sleep", millis)) => std::thread::sleep(Duration::from_millis(millis.parse().expect("a time"))),
+        _ => kill_self(),
+    }
+}
+
+#[test]
+fn counters_outlive_loaders_however_they_end() {
+    let Some(home) = Home::build() else { return };
+    let guard = home.object("guard");
+    let done = home.run(&[], &format!("{guard},guard,7 exit=3"));
+    assert_eq!(done.code(), Some(3), "the command's own status");
+    assert_eq!(home.entries(), [("guard".to_owned(), 7)]);
+
+    assert_eq!(home.run(&[], &format!("{guard},guard,5 kill")).code(), Some(137), "killed by SIGKILL");
+    assert_eq!(home.entries(), [("guard".to_owned(), 5)]);
+
+    // The same object twice is one build with the sum; another object stays apart.
+    let golden = home.object("golden");
+    home.run(&["--append"], &format!("{guard},guard,1 {guard},guard,2 {golden},hot,4 exit=0"));
+    assert_eq!(home.entries(), [("guard".to_owned(), 8), ("hot".to_owned(), 4)]);
+}
+
+#[test]
+fn children_and_what_they_leave_running_are_held() {
+    let Some(home) = Home::build() else { return };
+    let orders = format!("{},guard,6 sleep=400", home.object("guard"));
+    let script = format!("sh -c '{} {ARGS} >/dev/null &' ; exit 4", this().display());
+    let status = home.cover(&["run", "--", "sh", "-c", &script]).env(ORDERS, &orders).status().expect("run");
+    assert_eq!((status.code(), home.entries()), (Some(4), vec![("guard".to_owned(), 6)]));
+
+    // The other way to hold: the map lives long enough to be seen in the list.
+    let status = home.run(&["--hold", "watch"], &orders);
+    assert_eq!((status.code(), home.entries()), (Some(0), vec![("guard".to_owned(), 6)]));
+}
+
+#[test]
+fn signals_reach_the_command() {
+    let Some(home) = Home::build() else { return };
+    for (script, code) in [("trap 'exit 9' TERM; touch up; while :; do sleep 0.05; done", 9), ("touch up; exec sleep 20", 143)] {
+        let mut run = home.cover(&["run", "--", "sh", "-c", script]).stderr(Stdio::null()).spawn().expect("run");
+        wait_for(&home.0.path().join("up"));
+        terminate(&run);
+        assert_eq!(run.wait().expect("an end").code(), Some(code), "{script}");
+        fs::remove_file(home.0.path().join("up")).expect("clean up");
+    }
+    let missing = home.cover(&["run", "--", "no-such-command"]).output().expect("run");
+    assert_eq!(missing.status.code(), Some(127));
+    assert!(said(&missing).contains("run `no-such-command`: no such file or directory"), "{}", said(&missing));
+}
+
+#[test]
+fn running_programs_are_listed_collected_and_reset() {
+    let Some(home) = Home::build() else { return };
+    let up = home.0.path().join("loaded");
+    let orders = format!("{},guard,11 touch={}", home.object("guard"), up.display());
+    let mut loader = Command::new(this()).args(ARGS.split(' ')).env(ORDERS, orders).stdout(Stdio::null()).spawn().expect("start");
+    wait_for(&up);
+    let tag = home.tag("guard");
+    let list = home.cover(&["ls", "--json"]).output().expect("list");
+    let list: serde_json::Value = serde_json::from_slice(&list.stdout).expect("JSON");
+    let ours = list.as_array().and_then(|l| l.iter().find(|m| m["tag"] == *tag)).expect("our map is listed").clone();
+    let map = ours["id"].to_string();
+    assert!(home.cover(&["collect", "--map", &map, "--reset"]).output().expect("collect").status.success());
+    assert_eq!(home.entries(), [("guard".to_owned(), 11)]);
+    assert!(home.cover(&["collect", "--map", &map]).output().expect("collect").status.success());
+    assert_eq!(home.entries(), [("guard".to_owned(), 0)], "after the reset");
+    loader.kill().and_then(|()| loader.wait()).expect("stop the loader");
+}
+
+#[test]
+fn every_format_and_the_gate() {
+    let Some(home) = Home::build() else { return };
+    home.run(&[], &format!("{},guard,2 exit=0", home.object("guard")));
+    for (format, file, wanted) in [
+        ("html", "out_html/index.html", "guard.bpf.c"),
+        ("json", "out.json", "llvm.coverage.json.export"),
+        ("lcov", "out.lcov", "FNDA:2,guard"),
+        ("cobertura", "out.xml", "filename="),
+        ("text", "out.txt", "TOTAL"),
+    ] {
+        let out = home.cover(&["out", "-f", format]).output().expect("out");
+        assert!(out.status.success(), "{format}: {}", said(&out));
+        assert!(fs::read_to_string(home.0.path().join(file)).expect("a file").contains(wanted), "{format}");
+    }
+    let shown = home.cover(&["show"]).output().expect("show");
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.lines().any(|l| l.contains("           2 | \tif (tcp + 4 > end)")), "{shown}");
+    let gate = |limit| home.cover(&["report", "--fail-under", limit]).output().expect("report");
+    assert!(gate("lines=1").status.success());
+    let low = gate("lines=99,branches=99");
+    assert_eq!(low.status.code(), Some(1));
+    assert!(said(&low).contains("coverage is too low: lines"), "{}", said(&low));
+}
+
+#[test]
+fn old_command_lines_work_under_the_old_name() {
+    let Some(home) = Home::build() else { return };
+    let old = home.0.path().join("bpfcov");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_hawkbell"), &old).expect("a link");
+    let script = home.0.path().join("app");
+    fs::write(&script, format!("#!/bin/sh\nexec {} {ARGS}\n", this().display())).expect("a script");
+    assert!(Command::new("chmod").arg("+x").arg(&script).status().is_ok_and(|s| s.success()));
+    let bpfcov = |args: &[&str]| {
+        let mut command = Command::new(&old);
+        command.args(args).current_dir(home.0.path()).env("XDG_STATE_HOME", home.0.path());
+        command.env(ORDERS, format!("{},guard,3 exit=5", home.object("guard"))).output().expect("bpfcov")
+    };
+    let code = |args: &[&str]| bpfcov(args).status.code();
+    assert_eq!(code(&[]), Some(0), "help");
+    assert_eq!(code(&["gen", "app"]), Some(1), "nothing was run yet");
+    assert_eq!(code(&["-v3", "running", "--", "./app"]), Some(5), "the program's status, by a prefix of the word");
+    assert_eq!(code(&["run", "./no-such-app"]), Some(1));
+    assert_eq!(code(&["gen", "app"]), Some(0));
+    assert!(home.0.path().join("app.profraw").exists());
+    assert_eq!(code(&["out", "-f", "nonsense", "app.profraw"]), Some(1));
+    assert_eq!(code(&["out", "--format=lc", "app.profraw"]), Some(0));
+    let lcov = fs::read_to_string(home.0.path().join("out.lcov")).expect("a report");
+    assert!(lcov.contains("FNDA:3,guard"), "{lcov}");
+    assert_eq!((code(&["out", "app.profraw"]), home.0.path().join("out_html/index.html").exists()), (Some(0), true));
+    assert_eq!((code(&["gen", "--unpin", "app"]), code(&["gen", "app"])), (Some(0), Some(1)));
+}
+
+#[test]
+fn conditions_that_are_never_true_compile_with_every_clang() {
+    let Some(home) = Home::build() else { return };
+    let source = home.0.path().join("idle.bpf.c");
+    fs::write(&source, IDLE).expect("write");
+    for clang in ["clang-14", "clang-15", "clang-16", "clang-19"] {
+        let args = ["cc", "-O2", "-g", "-target", "bpf", "-c", "idle.bpf.c", "-o", "idle.bpf.o"];
+        let Ok(built) = home.cover(&args).env("HAWKBELL_CLANG", clang).output() else { continue };
+        if said(&built).contains("no such file") {
+            println!("skipped: no {clang}");
+            continue;
+        }
+        assert!(built.status.success(), "{clang}: {}", said(&built));
+        home.run(&[], &format!("{},guard,3 exit=0", home.object("idle")));
+        assert_eq!(home.entries(), [("guard".to_owned(), 3)], "{clang}");
+    }
+}
+
+const IDLE: &str = "#define SEC(name) __attribute__((section(name), used))
+struct xdp_md { unsigned data, data_end; };
+SEC(\"xdp\") int guard(struct xdp_md *c)
+{
+	int size = sizeof(int);
+	return 1 + ((size > 7 && c->data) ? 5 : 1);
+}
+char LICENSE[] SEC(\"license\") = \"GPL\";
+";
+
+/// A scratch directory with instrumented objects.
+struct Home(tempfile::TempDir);
+
+impl Home {
+    /// `None` when this machine cannot: said on standard output.
+    fn build() -> Option<Home> {
+        let made = load::Map::create(load::MapType::Array, "try", 4, 8, 1);
+        let clang = Command::new("sh").args(["-c", "command -v clang || ls /usr/bin/clang-*"]).output();
+        if made.is_err() || !clang.is_ok_and(|o| o.status.success()) {
+            println!("skipped: needs a clang and the right to load programs");
+            return None;
+        }
+        let home = Home(tempfile::tempdir().expect("a scratch directory"));
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        home.compile("guard", &root.join("examples/covered/guard.bpf.c"), "-DX");
+        let golden = root.join("crates/coverage/tests/data/golden");
+        home.compile("golden", &golden.join("golden.bpf.c"), &format!("-I{}", golden.join("bpf").display()));
+        Some(home)
+    }
+
+    fn compile(&self, name: &str, source: &Path, flag: &str) {
+        let done = self
+            .cover(&["cc", "-O2", "-g", "-target", "bpf", flag, "-c"])
+            .args([source, Path::new("-o"), Path::new(&self.object(name))])
+            .output()
+            .expect("cover cc");
+        assert!(done.status.success(), "{}", said(&done));
+    }
+
+    fn object(&self, name: &str) -> String {
+        self.0.path().join(format!("{name}.bpf.o")).display().to_string()
+    }
+
+    fn tag(&self, name: &str) -> String {
+        let sidecar = fs::read(self.0.path().join(format!("{name}.bpf.covobj"))).expect("a sidecar");
+        coverage::layout::BuildId::of(&sidecar).tag()
+    }
+
+    fn cover(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hawkbell"));
+        command.arg("cover").args(args).current_dir(self.0.path()).env("XDG_STATE_HOME", self.0.path());
+        command
+    }
+
+    /// Runs our loader under `cover run`.
+    fn run(&self, options: &[&str], orders: &str) -> ExitStatus {
+        let mut command = self.cover(&["run"]);
+        command.args(options).arg("--").arg(this()).args(ARGS.split(' '));
+        command.env(ORDERS, orders).stdout(Stdio::null()).status().expect("cover run")
+    }
+
+    /// Entries of the programs named like that, as the report has them.
+    fn entries(&self) -> Vec<(String, u64)> {
+        let out = self.cover(&["out", "-f", "lcov", "-o", "entries", "--known-only"]).output().expect("out");
+        assert!(out.status.success(), "{}", said(&out));
+        let text = fs::read_to_string(self.0.path().join("entries")).expect("a report");
+        let entry = |line: &str| line.strip_prefix("FNDA:")?.split_once(',').map(|(n, f)| (f.to_owned(), n.parse().unwrap_or(0)));
+        let mut found: Vec<_> =
+            text.lines().filter_map(entry).filter(|(name, _)| ["guard", "hot"].contains(&name.as_str())).collect();
+        found.sort();
+        found
+    }
+}
+
+fn this() -> PathBuf {
+    env::current_exe().expect("this program")
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn wait_for(path: &Path) {
+    let start = Instant::now();
+    while !path.exists() {
+        assert!(start.elapsed() < Duration::from_secs(20), "{} appears", path.display());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn terminate(child: &Child) {
+    let status = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+    assert!(status.is_ok_and(|s| s.success()));
+}
+
+/// Ends this process as the kernel's memory killer would.
+fn kill_self() {
+    let _ = Command::new("kill").args(["-KILL", &std::process::id().to_string()]).status();
+    std::thread::sleep(Duration::from_secs(20));
+}
+
+const ORDERS: &str = "HAWKBELL_TEST_LOADER";
+const ARGS: &str = "loader --exact --nocapture --test-threads=1";

@@ -1,0 +1,54 @@
+//! The whole way from recorded captures to lines on standard output, with the options and the configuration that users of
+//! the replaced tool have: alerts are byte for byte those of the reference. Cut captures deliver what they hold. Without
+//! the recordings the tests say so and pass.
+
+mod common;
+
+use common::{called, corpus, run};
+use std::path::Path;
+
+#[test]
+fn alerts_of_the_official_rules() {
+    let Some(corpus) = corpus("") else { return };
+    for (capture, matching) in [("actions", "first"), ("actions", "all"), ("busy_200k", "first")] {
+        let alerts = corpus.join(format!("captures/alerts/{capture}.official.{matching}.jsonl"));
+        let (out, err, code) = replay(&corpus, &corpus.join(format!("captures/{capture}.scap.gz")), matching);
+        assert_eq!(code, Some(0), "{err}");
+        let found: Vec<&str> = out.lines().filter(|line| line.starts_with('{')).collect();
+        let recorded = std::fs::read_to_string(alerts).expect("recorded alerts").replace("\"vm\"", "\"test-host\"");
+        assert!(found.iter().copied().eq(recorded.lines()), "{capture} {matching}: {found:#?}");
+        assert!(out.contains(&format!("Events detected: {}\n", found.len())), "{out}");
+    }
+}
+
+#[test]
+fn a_cut_capture_tells_what_it_holds_and_where_it_ends() {
+    let Some(corpus) = corpus("") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let whole = std::fs::read(corpus.join("captures/actions.scap.gz")).unwrap();
+    let cut = dir.path().join("cut.scap.gz");
+    std::fs::write(&cut, &whole[..whole.len() / 2]).unwrap();
+    let (out, err, code) = replay(&corpus, &cut, "first");
+    assert_eq!(code, Some(1), "{err}");
+    assert!(out.lines().filter(|line| line.starts_with('{')).count() > 3, "{out}");
+    assert!(err.contains("cut.scap.gz`: capture is cut short at byte "), "{err}");
+}
+
+/// Standard output, standard error and status of the tool that is replaced, with the configuration it is shipped with.
+fn replay(corpus: &Path, capture: &Path, matching: &str) -> (String, String, Option<i32>) {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("falco.yaml");
+    std::fs::write(
+        &config,
+        "json_output: true\nstdout_output: {enabled: true}\nappend_output: [{suggested_output: true}]\n",
+    )
+    .unwrap();
+    let set = |key: &str, value: &Path| format!("{key}={}", value.display());
+    run(called("falco", dir.path())
+        .arg("-c")
+        .arg(&config)
+        .arg("-r")
+        .arg(corpus.join("rules/official/falco_rules.yaml"))
+        .args(["-o", "engine.kind=replay", "-o", &set("engine.replay.capture_file", capture)])
+        .args(["-o", &format!("rule_matching={matching}")]))
+}

@@ -1,0 +1,133 @@
+//! Measures and prints the figures of `hawkbell cover`: splitting an object, holding counters of a command that makes many
+//! other system calls, collecting live maps, an HTML report of 200 objects with 30,000 functions. Needs clang; root for
+//! what touches the kernel. Run it as `cargo run --release -p coverage --example figures`.
+
+#![allow(clippy::print_stdout)] // figures are its output
+
+use coverage::profile::Counters;
+use coverage::report::{Builder, html};
+use coverage::sidecar::Sidecar;
+use coverage::split::split;
+use coverage::{collect, hold};
+use load::Loader;
+use std::error::Error;
+use std::fmt::Write as _;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+const OBJECTS: usize = 200;
+const FUNCTIONS: usize = 150;
+const CALLS: usize = 100_000;
+const MAPS: usize = 100;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    if std::env::args().nth(1).is_some_and(|a| a == "calls") {
+        for _ in 0..CALLS {
+            std::hint::black_box(nix::unistd::getppid());
+        }
+        return Ok(());
+    }
+    let sidecar = compile()?;
+    splitting(&sidecar)?;
+    if load::Map::create(load::MapType::Array, "try", 4, 8, 1).is_err() {
+        println!("holding and collecting: skipped, needs root");
+    } else {
+        holding()?;
+        collecting(&sidecar)?;
+    }
+    report(&sidecar)
+}
+
+fn splitting(sidecar: &[u8]) -> Result<(), Box<dyn Error>> {
+    let best = best_of(10, || split(sidecar, None).map(drop))?;
+    println!("split: {best:?} for an object of {} KiB with {FUNCTIONS} functions (at most 5 ms)", sidecar.len() >> 10);
+    Ok(())
+}
+
+fn report(bytes: &[u8]) -> Result<(), Box<dyn Error>> {
+    let (mut builder, mut spent) = (Builder::default(), Duration::ZERO);
+    for object in 0..OBJECTS {
+        let start = Instant::now();
+        let mut sidecar = Sidecar::parse(bytes)?;
+        spent += start.elapsed();
+        // As if every object came from a source of its own.
+        sidecar.maps.iter_mut().for_each(|m| m.files.iter_mut().for_each(|f| *f = format!("/src/{object}.bpf.c").into()));
+        let counters = (0..sidecar.counter_bytes as u64 / 8).collect();
+        let bitmaps = vec![0; sidecar.bitmap_bytes];
+        let counters = Counters { build: sidecar.build, counters, bitmaps, instances: 1 };
+        let start = Instant::now();
+        builder.add(&sidecar, &counters)?;
+        spent += start.elapsed();
+    }
+    let source = source();
+    let start = Instant::now();
+    let pages = html::render(&builder.finish(), "figures", &|_| Some(source.clone()));
+    spent += start.elapsed();
+    let size: usize = pages.iter().map(|p| p.content.len()).sum();
+    println!("html: {spent:?} for {OBJECTS} objects, {} functions, {} MiB (at most 5 s)", OBJECTS * FUNCTIONS, size >> 20);
+    Ok(())
+}
+
+fn holding() -> Result<(), Box<dyn Error>> {
+    let this = std::env::current_exe()?;
+    let command = || {
+        let mut command = Command::new(&this);
+        command.arg("calls").stdout(Stdio::null());
+        command
+    };
+    let options = hold::Options { watch_only: false, end_with_command: false, waiting: || {} };
+    let (mut plain, mut held) = (Duration::MAX, Duration::MAX);
+    for _ in 0..15 {
+        plain = plain.min(best_of(1, || command().status().map(drop))?);
+        held = held.min(best_of(1, || hold::run(&mut command(), options).map(drop))?);
+    }
+    let ratio = held.as_secs_f64() / plain.as_secs_f64();
+    println!("run: {CALLS} other system calls {held:?} held, {plain:?} plain: {ratio:.2} times (at most 1.5)");
+    Ok(())
+}
+
+fn collecting(sidecar: &[u8]) -> Result<(), Box<dyn Error>> {
+    let object = split(sidecar, None)?.object;
+    let loader = Loader::new("figures", &object).only(["entry"]);
+    let loaded = (0..MAPS).map(|_| loader.load()).collect::<Result<Vec<_>, _>>()?;
+    let best = best_of(10, || Ok::<_, std::convert::Infallible>(drop(collect::live())))?;
+    let (found, _) = collect::live();
+    println!("collect: {best:?} for {} maps (at most 20 ms)", found.len());
+    drop(loaded);
+    Ok(())
+}
+
+fn best_of<E>(times: usize, mut work: impl FnMut() -> Result<(), E>) -> Result<Duration, E> {
+    let mut best = Duration::MAX;
+    for _ in 0..times {
+        let start = Instant::now();
+        work()?;
+        best = best.min(start.elapsed());
+    }
+    Ok(best)
+}
+
+fn source() -> String {
+    let mut text = String::from("#define SEC(name) __attribute__((section(name), used))\nstruct context { int a, b, c; };\n");
+    for index in 0..FUNCTIONS - 1 {
+        let _ = writeln!(
+            text,
+            "__attribute__((noinline)) int f{index}(int a, int b)\n{{\n\tif (a > b && b != {index})\n\t\treturn a - b;\n\
+             \tfor (int i = 0; i < 4; i++)\n\t\tb += a == i ? 1 : 2;\n\treturn a || b ? a : b;\n}}"
+        );
+    }
+    text + "SEC(\"socket\") int entry(struct context *c)\n{\n\treturn f0(1, 2) + f1(2, 3);\n}\nchar LICENSE[] SEC(\"license\") = \"GPL\";\n"
+}
+
+fn compile() -> Result<Vec<u8>, Box<dyn Error>> {
+    let home = tempfile::tempdir()?;
+    let (input, output) = (home.path().join("figures.bpf.c"), home.path().join("figures.covobj"));
+    std::fs::write(&input, source())?;
+    let flags = ["-target", "bpf-unknown-linux-gnu", "-O2", "-g", "-fprofile-instr-generate", "-fcoverage-mapping"];
+    let clang = std::env::var("HAWKBELL_CLANG").unwrap_or_else(|_| "clang".into());
+    let status = Command::new(clang).args(flags).args(["-fprofile-update=atomic", "-c"]).arg(input).arg("-o").arg(&output).status()?;
+    if !status.success() {
+        return Err("clang failed".into());
+    }
+    Ok(std::fs::read(output)?)
+}

@@ -1,0 +1,206 @@
+//! Sidecars + counters -> what ran, file by file. A report is plain data, the same whatever renders it; renderers are in
+//! the modules below and are pure functions from a report to text.
+
+pub mod cobertura;
+pub mod diff;
+pub mod html;
+pub mod json;
+pub mod lcov;
+pub mod summary;
+pub mod text;
+
+use crate::Error;
+use crate::count::{Counted, count, main_file};
+use crate::mapping::{Condition, FunctionMap, Position, Region, RegionKind};
+use crate::mcdc::{self, evaluate};
+use crate::profile::Counters;
+use crate::segments::{Segment, Span, SpanKind, lines, segments};
+use crate::sidecar::Sidecar;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// Coverage of all sources that went into it.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// By path.
+    pub files: BTreeMap<Rc<str>, FileReport>,
+}
+
+/// Coverage of one source file.
+#[derive(Clone, Debug, Default)]
+pub struct FileReport {
+    pub lines: BTreeMap<u32, u64>,
+    pub segments: Vec<Segment>,
+    /// In the order of their first lines.
+    pub functions: Vec<FunctionReport>,
+    pub branches: Vec<Branch>,
+    /// Decisions of several conditions, where the object was built with MC/DC.
+    pub decisions: Vec<Decision>,
+    /// Functions that were left out of instrumentation: neither covered nor uncovered.
+    pub unmeasured: Vec<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct FunctionReport {
+    /// As clang recorded it, `file.c:name` for static functions.
+    pub name: String,
+    pub start: Position,
+    pub entries: u64,
+    /// Code regions, and how many of them ran.
+    pub regions: u32,
+    pub regions_run: u32,
+    /// Updates were lost (non-atomic counters on several CPUs): its counts are lower bounds.
+    pub lost_updates: bool,
+}
+
+/// One condition with how often it was true and false.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Branch {
+    pub start: Position,
+    pub end: Position,
+    pub taken: u64,
+    pub not_taken: u64,
+    /// The compiler decided it: neither side can be counted.
+    pub folded: bool,
+    pub condition: Option<Condition>,
+}
+
+/// One decision of several conditions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    pub start: Position,
+    pub end: Position,
+    /// Where each condition begins and ends, and whether it was shown to decide on its own; without those that the
+    /// compiler decided.
+    pub conditions: Vec<(Position, Position, bool)>,
+}
+
+/// Collects objects, then turns them into a [`Report`].
+#[derive(Debug, Default)]
+pub struct Builder {
+    spans: BTreeMap<Rc<str>, Vec<Span>>,
+    files: BTreeMap<Rc<str>, FileReport>,
+}
+
+impl Builder {
+    /// Adds the functions of one object. Functions that were compiled but never emitted count as not run.
+    ///
+    /// # Errors
+    /// The counters belong to another build.
+    pub fn add(&mut self, sidecar: &Sidecar, counters: &Counters) -> Result<(), Error> {
+        counters.check(sidecar)?;
+        for map in &sidecar.maps {
+            let function = sidecar.function(map.name_ref, map.hash);
+            let counted = count(map, function.map_or(&[], |f| counters.of(f)));
+            let name = sidecar.name(map.name_ref).map_or_else(|| format!("{:016x}", map.name_ref), str::to_owned);
+            self.add_function(name, map, &counted);
+            if let Some(function) = function.filter(|f| f.bitmap_bytes > 0) {
+                self.add_decisions(map, &evaluate(map, counters.bitmap_of(function), function.bitmap_numbering));
+            }
+        }
+        Ok(())
+    }
+
+    fn add_decisions(&mut self, map: &FunctionMap, decisions: &[mcdc::Decision]) {
+        for decision in decisions {
+            let region = &map.regions[decision.region];
+            let Some(path) = map.files.get(region.file as usize) else { continue };
+            let place = |r: &Region| (r.start, r.end);
+            let conditions = decision.conditions.iter().filter(|c| !c.folded).map(|c| {
+                let (start, end) = place(&map.regions[c.region]);
+                (start, end, c.covered)
+            });
+            let (start, end) = place(region);
+            let decision = Decision { start, end, conditions: conditions.collect() };
+            self.files.entry(path.clone()).or_default().decisions.push(decision);
+        }
+    }
+
+    pub fn finish(mut self) -> Report {
+        for (path, spans) in self.spans {
+            let file = self.files.entry(path).or_default();
+            file.segments = segments(spans);
+            file.lines = lines(&file.segments);
+            merge_repeats(file);
+        }
+        Report { files: self.files }
+    }
+
+    fn add_function(&mut self, name: String, map: &FunctionMap, counted: &Counted) {
+        let main = main_file(map);
+        for (region, value) in map.regions.iter().zip(&counted.regions) {
+            let Some(path) = map.files.get(region.file as usize) else { continue };
+            if let Some(kind) = span_kind(region.kind) {
+                let span = Span { start: region.start, end: region.end, kind, count: value.count };
+                self.spans.entry(path.clone()).or_default().push(span);
+            }
+            if let RegionKind::Branch { taken, not_taken, condition } = region.kind {
+                let folded = taken == not_taken
+                    && value.count == 0
+                    && value.not_taken == 0
+                    && taken == crate::mapping::Counter::Zero;
+                let branch = Branch {
+                    start: region.start,
+                    end: region.end,
+                    taken: value.count,
+                    not_taken: value.not_taken,
+                    folded,
+                    condition,
+                };
+                self.files.entry(path.clone()).or_default().branches.push(branch);
+            }
+        }
+        let body = map.regions.iter().find(|r| r.file == main && span_kind(r.kind).is_some());
+        let (Some(body), Some(path)) = (body, map.files.get(main as usize)) else { return };
+        let code = map.regions.iter().zip(&counted.regions).filter(|(r, _)| matches!(r.kind, RegionKind::Code(_)));
+        let regions = u32::try_from(code.clone().count()).unwrap_or(u32::MAX);
+        let regions_run = u32::try_from(code.filter(|(_, c)| c.count > 0).count()).unwrap_or(u32::MAX);
+        let (start, entries, lost_updates) = (body.start, counted.entries, counted.lost_updates);
+        let function = FunctionReport { name, start, entries, regions, regions_run, lost_updates };
+        self.files.entry(path.clone()).or_default().functions.push(function);
+    }
+}
+
+/// What several objects share (functions of a header), or several uses of a macro, is one place in the source: its counts add
+/// up, and it ran if it ran anywhere.
+fn merge_repeats(file: &mut FileReport) {
+    file.functions.sort_by(|a, b| (a.start, &a.name).cmp(&(b.start, &b.name)));
+    file.functions.dedup_by(|next, kept| {
+        let same = (next.start, &next.name) == (kept.start, &kept.name);
+        if same {
+            kept.entries = kept.entries.saturating_add(next.entries);
+            kept.regions = kept.regions.max(next.regions);
+            kept.regions_run = kept.regions_run.max(next.regions_run);
+            kept.lost_updates |= next.lost_updates;
+        }
+        same
+    });
+    file.branches.sort_by_key(|b| (b.start, b.end));
+    file.branches.dedup_by(|next, kept| {
+        let same = (next.start, next.end) == (kept.start, kept.end);
+        if same {
+            kept.taken = kept.taken.saturating_add(next.taken);
+            kept.not_taken = kept.not_taken.saturating_add(next.not_taken);
+            kept.folded &= next.folded;
+        }
+        same
+    });
+    file.decisions.sort_by_key(|d| (d.start, d.end));
+    file.decisions.dedup_by(|next, kept| {
+        let same = (next.start, next.end, next.conditions.len()) == (kept.start, kept.end, kept.conditions.len());
+        if same {
+            kept.conditions.iter_mut().zip(&next.conditions).for_each(|(k, n)| k.2 |= n.2);
+        }
+        same
+    });
+}
+
+fn span_kind(kind: RegionKind) -> Option<SpanKind> {
+    match kind {
+        RegionKind::Code(_) => Some(SpanKind::Code),
+        RegionKind::Expansion(_) => Some(SpanKind::Expansion),
+        RegionKind::Skipped => Some(SpanKind::Skipped),
+        RegionKind::Gap(_) => Some(SpanKind::Gap),
+        RegionKind::Branch { .. } | RegionKind::Decision { .. } => None,
+    }
+}
