@@ -1,6 +1,8 @@
 //! `hawkbell cover` end to end on the running kernel: objects built by `cover cc`, loaded by a loader of ours (this test
 //! program, started again), counted, reported. Needs root and a clang; skips with a reason without them.
 
+#![allow(clippy::print_stdout)] // a test says why it skips
+
 use load::Loader;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};

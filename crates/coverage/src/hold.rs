@@ -83,11 +83,10 @@ impl Holder {
         let mut patience = Patience { since: None, told: false, tell: options.waiting };
         loop {
             let (stopped, all_gone) = wait(listener, children, WAIT_MS)?;
-            if stopped {
-                if let Some(creation) = listener.receive()? {
+            if stopped
+                && let Some(creation) = listener.receive()? {
                     self.take(listener, &creation);
                 }
-            }
             let interrupted = children.happenings()? == Happening::Interrupted;
             if all_gone || (children.has_ended() && (interrupted || options.end_with_command)) {
                 return children.wait_for_end();
@@ -123,11 +122,10 @@ impl Holder {
             let ended = children.has_ended();
             while let Ok(Some(id)) = live::next_id(last) {
                 last = id;
-                if let Ok((about, map)) = live::open(id) {
-                    if crate::collect::may_be_ours(&about) {
+                if let Ok((about, map)) = live::open(id)
+                    && crate::collect::may_be_ours(&about) {
                         self.maps.push(map.as_fd().try_clone_to_owned()?);
                     }
-                }
             }
             if ended {
                 return Ok(());

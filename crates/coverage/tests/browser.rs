@@ -2,6 +2,8 @@
 //! pictures in light and dark. Skips, with a reason, without Chromium or clang. HAWKBELL_SCREENSHOTS names a directory
 //! where the pictures stay.
 
+#![allow(clippy::print_stdout)] // a test says why it skips
+
 mod support;
 
 use coverage::profile::Counters;

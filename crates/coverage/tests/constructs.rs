@@ -1,6 +1,8 @@
 //! Own counting against llvm-cov: for every clang present, objects of one source with random counters must give the same
 //! lines and functions. Skips, with a reason, what is not installed.
 
+#![allow(clippy::print_stdout)] // a test says why it skips
+
 mod support;
 
 use coverage::profile::{Counters, RawVersion, profraw, proftext};

@@ -1,6 +1,8 @@
 //! The same C natively and in the kernel, on the same packets: every counter of every function must be equal, for each
 //! clang present. Two CPUs that count at the same time lose nothing. Skips, with a reason, without clang or privilege.
 
+#![allow(clippy::print_stdout)] // a test says why it skips
+
 mod support;
 
 use coverage::profile::Counters;

@@ -2,6 +2,8 @@
 //! reading, counting and every renderer; profiles and map values of any content. Objects need a clang; without one only
 //! the rest is tested.
 
+#![allow(clippy::print_stdout)] // a test says why it skips
+
 mod support;
 
 use coverage::layout::Header;

@@ -60,10 +60,10 @@ pub fn command() -> clap::Command {
 }
 
 pub fn run(invocation: &Invocation) -> Outcome {
-    if invocation.program == OLD_NAME {
-        if let Some(outcome) = compat::run_old(invocation) {
-            return outcome;
-        }
+    if invocation.program == OLD_NAME
+        && let Some(outcome) = compat::run_old(invocation)
+    {
+        return outcome;
     }
     if invocation.args.is_empty() {
         let mut help = crate::tools::named(command(), &invocation.program);
