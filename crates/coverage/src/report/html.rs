@@ -54,6 +54,13 @@ fn index(report: &Report, title: &str, names: &[String], prefix: usize) -> Strin
     let mut out = head(title, "Coverage", true);
     let total = Summary::of(report);
     let _ = write!(out, "<main><h1>{}</h1>{}", escape(title), cards(&total));
+    if !report.unmeasured.is_empty() {
+        out.push_str("<div class=\"notice\">Not measured, and in no figure:<ul>");
+        for left_out in &report.unmeasured {
+            let _ = write!(out, "<li><code>{}</code>: {}</li>", escape(&left_out.function), escape(&left_out.reason));
+        }
+        out.push_str("</ul></div>");
+    }
     out.push_str(
         "<table class=\"files\" id=\"files\"><caption class=\"quiet\">Select a heading to sort</caption><thead><tr>",
     );

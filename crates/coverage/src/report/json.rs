@@ -17,6 +17,7 @@ pub fn render(report: &Report) -> Value {
     json!({
         "type": "llvm.coverage.json.export",
         "version": "2.0.1",
+        "unmeasured": report.unmeasured.iter().map(|e| json!({"function": e.function, "reason": e.reason})).collect::<Vec<_>>(),
         "data": [{"files": files, "functions": functions, "totals": summary(&Summary::of(report))}],
     })
 }
