@@ -8,8 +8,10 @@ mod completions;
 mod cover;
 mod dispatch;
 mod exit;
+mod kernel;
 mod rules;
 mod tools;
+mod traffic;
 mod watch;
 
 use std::process::ExitCode;

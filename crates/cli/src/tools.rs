@@ -46,6 +46,15 @@ const fn own(name: &'static str, command: fn() -> clap::Command, run: fn(&Invoca
 
 /// Every tool, in the order of the help.
 pub static TOOLS: &[Tool] = &[
+    own("probe", crate::kernel::probe_command, crate::kernel::run_native),
+    Tool { usage_exit: 12, ..own("check", crate::kernel::check_command, crate::kernel::run_native) },
+    own("config", crate::kernel::config_command, crate::kernel::run_native),
+    own("mcp", crate::kernel::tool_server::command, crate::kernel::tool_server::run),
+    Tool {
+        hidden: true,
+        known_as: KnownAs::Program("kfeatures"),
+        ..own("kfeatures", crate::kernel::command, crate::kernel::run_kfeatures)
+    },
     Tool {
         known_as: KnownAs::Program("falco"),
         usage_exit: 1,
@@ -53,6 +62,7 @@ pub static TOOLS: &[Tool] = &[
     },
     own("rules", crate::rules::command, crate::rules::run),
     own("replay", crate::watch::replay_command, crate::watch::run_replay),
+    Tool { known_as: KnownAs::Program("traffico"), ..own("traffic", crate::traffic::command, crate::traffic::run) },
     Tool {
         usage_exit: 1,
         known_as: KnownAs::Program("bpfcov"),

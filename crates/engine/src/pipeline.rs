@@ -146,6 +146,7 @@ impl Engine {
             self.first_ts = event.ts;
         }
         let mut step = Step {
+            ts: event.ts,
             tid: None,
             fd: None,
             enter: false,

@@ -303,12 +303,17 @@ fn connections_from_before_are_oriented_by_bound_ports() {
     };
     let detail = FdDetail::Socket { sip: ip(LOCAL), sport: 80, dip: ip(REMOTE), dport: 999, l4: L4::Tcp };
     let connection = Fd { fd: 4, ino: 2, ty: FdType::Ipv4Sock, detail };
+    let mapped = |ip: [u8; 4]| IpAddr::from(std::net::Ipv4Addr::from(ip).to_ipv6_mapped());
+    let detail = FdDetail::Socket { sip: mapped(LOCAL), sport: 7, dip: mapped(REMOTE), dport: 8, l4: L4::Tcp };
+    let inside_v6 = Fd { fd: 5, ino: 3, ty: FdType::Ipv6Sock, detail };
     let mut proc = process(10, 10, 1);
-    proc.fds = vec![server, connection];
+    proc.fds = vec![server, connection, inside_v6];
     let stage = Stage::new(vec![proc]);
     assert_eq!(stage.fd_name(10, 4).as_deref(), Some("142.251.111.147:999->172.40.111.222:80"));
     assert!(entry(&stage, 4).flags.has(FdFlags::ROLE_SERVER));
     assert_eq!(stage.fd_name(10, 3).as_deref(), Some("0.0.0.0:80"));
+    assert_eq!(stage.fd_name(10, 5).as_deref(), Some("172.40.111.222:7->142.251.111.147:8"));
+    assert_eq!(entry(&stage, 5).ty, FdType::Ipv4Sock);
 }
 
 #[test]

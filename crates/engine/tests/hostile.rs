@@ -66,6 +66,7 @@ fn check(state: &State) {
             assert_eq!(alive, group.alive as usize, "group of {}", thread.tid);
             assert!(group.tids.iter().all(|t| state.thread(*t).is_some()), "group of {} names the dead", thread.tid);
         }
+        assert!(state.children(thread).all(|child| child.ptid == thread.tid), "children of {}", thread.tid);
         assert!(state.ancestors(thread).count() <= 2 * state.thread_count() + 2, "ancestors of {}", thread.tid);
     }
     assert!(fds <= state.fd_count(), "{fds} descriptors, {} counted", state.fd_count());

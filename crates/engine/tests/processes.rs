@@ -201,6 +201,24 @@ fn a_late_caller_does_not_bring_a_dead_child_back() {
 }
 
 #[test]
+fn late_events_do_not_bring_ended_threads_back() {
+    let mut stage = Stage::new(vec![process(10, 10, 1)]);
+    stage.clone(11, 0, ids(11, 10, 1, CLONE_THREAD));
+    stage.exit(11, 0);
+    stage.clone(10, 11, ids(10, 10, 1, CLONE_THREAD));
+    assert!(stage.state().thread(11).is_none(), "a thread that its creator reports late");
+    stage.exit(10, 0);
+    stage.tick();
+    stage.now -= 10 * TICK;
+    stage.openat(10, 3, AT_FDCWD, "a", 1);
+    stage.clone(10, 12, ids(10, 10, 1, 0));
+    assert_eq!(stage.state().thread_count(), 0, "events from before the end");
+    stage.now += 20 * TICK;
+    stage.openat(10, 3, AT_FDCWD, "a", 1);
+    assert!(stage.thread(10).is_invalid(), "the id serves again");
+}
+
+#[test]
 fn execve_renews_the_process_and_ends_its_threads() {
     let mut stage = Stage::new(vec![process(10, 10, 1), process(12, 10, 1)]);
     stage.openat(10, 3, AT_FDCWD, "kept", 1);

@@ -1,1 +1,34 @@
-//! features
+//! What this kernel can run, why not, and what fixes it. Questions come in (requirements, a scope, an object file); answers go
+//! out: supported, unsupported because, or unknown because. Two families are kept apart: gating ([`check`]) and collecting
+//! ([`inventory`], [`legacy`]). Never must a denial be told as an absence, an unknown as a no, or anything stay loaded.
+#![forbid(unsafe_code)]
+
+pub mod answer;
+pub mod check;
+pub mod context;
+pub mod denial;
+pub mod feature;
+pub mod helper;
+pub mod inventory;
+pub mod isa;
+pub mod kernel_btf;
+pub mod legacy;
+pub mod link;
+pub mod machine;
+pub mod map;
+pub mod mount;
+pub mod object;
+pub mod program;
+pub mod reference;
+pub mod requirement;
+pub mod sysctl;
+
+pub use answer::{Answer, Cause, Reason};
+pub use check::{Report, Row, Source, check};
+pub use context::Context;
+pub use feature::{FEATURES, Feature};
+pub use host::kconfig;
+pub use inventory::{Scope, Snapshot};
+pub use machine::{Machine, Version};
+pub use object::{ObjectReport, Verdict, check_object, from_elf};
+pub use requirement::Requirement;

@@ -22,7 +22,12 @@ fn one(dir: &Path, fd: i64, namespaces: &mut Namespaces) -> Option<Fd> {
         return None;
     }
     if let Some(socket) = bracketed(&target, b"socket:[") {
-        return namespaces.of(dir).find(socket, fd).or(Some(Fd { fd, ino: socket, ty: FdType::Unsupported, detail: named(b"") }));
+        return namespaces.of(dir).find(socket, fd).or(Some(Fd {
+            fd,
+            ino: socket,
+            ty: FdType::Unsupported,
+            detail: named(b""),
+        }));
     }
     let ty = special(&target).or(file.as_ref().map(of_file))?;
     let detail = match (ty, &file) {
@@ -40,12 +45,19 @@ fn one(dir: &Path, fd: i64, namespaces: &mut Namespaces) -> Option<Fd> {
 /// Files without a path in any file system.
 fn special(target: &[u8]) -> Option<FdType> {
     let anonymous: &[(&[u8], FdType)] = &[
-        (b"pipe:[", FdType::Fifo), (b"/memfd:", FdType::Memfd), (b"pidfd:[", FdType::Pidfd),
-        (b"anon_inode:[eventfd]", FdType::Event), (b"anon_inode:[eventpoll]", FdType::Eventpoll),
-        (b"anon_inode:inotify", FdType::Inotify), (b"anon_inode:[signalfd]", FdType::Signalfd),
-        (b"anon_inode:[timerfd]", FdType::Timerfd), (b"anon_inode:[io_uring]", FdType::IoUring),
-        (b"anon_inode:[userfaultfd]", FdType::Userfaultfd), (b"anon_inode:[pidfd]", FdType::Pidfd),
-        (b"anon_inode:bpf", FdType::Bpf), (b"anon_inode:", FdType::Unsupported),
+        (b"pipe:[", FdType::Fifo),
+        (b"/memfd:", FdType::Memfd),
+        (b"pidfd:[", FdType::Pidfd),
+        (b"anon_inode:[eventfd]", FdType::Event),
+        (b"anon_inode:[eventpoll]", FdType::Eventpoll),
+        (b"anon_inode:inotify", FdType::Inotify),
+        (b"anon_inode:[signalfd]", FdType::Signalfd),
+        (b"anon_inode:[timerfd]", FdType::Timerfd),
+        (b"anon_inode:[io_uring]", FdType::IoUring),
+        (b"anon_inode:[userfaultfd]", FdType::Userfaultfd),
+        (b"anon_inode:[pidfd]", FdType::Pidfd),
+        (b"anon_inode:bpf", FdType::Bpf),
+        (b"anon_inode:", FdType::Unsupported),
     ];
     anonymous.iter().find(|(prefix, _)| target.starts_with(prefix)).map(|(_, ty)| *ty)
 }
@@ -96,8 +108,17 @@ fn flags(dir: &Path, fd: i64) -> u32 {
 /// uapi/asm-generic/fcntl.h with the x86 numbers, to `file_flags`.
 fn open_flags(native: u32) -> u32 {
     const PAIRS: [(u32, u32); 11] = [
-        (0o100, 4), (0o200, 32), (0o1000, 256), (0o2000, 8), (0o4000, 64), (0o10000, 16), (0o40000, 512),
-        (0o100_000, 2048), (0o200_000, 1024), (0o2_000_000, 4096), (0o4_010_000, 128),
+        (0o100, 4),
+        (0o200, 32),
+        (0o1000, 256),
+        (0o2000, 8),
+        (0o4000, 64),
+        (0o10000, 16),
+        (0o40000, 512),
+        (0o100_000, 2048),
+        (0o200_000, 1024),
+        (0o2_000_000, 4096),
+        (0o4_010_000, 128),
     ];
     let access = match native & 3 {
         0 => 1,
@@ -146,7 +167,10 @@ mod tests {
         assert!(matches!(listening.detail, FdDetail::Server { port: p, .. } if p == port), "{listening:?}");
         for end in [mine(client.as_raw_fd()), mine(accepted.as_raw_fd())] {
             assert_eq!(end.ty, FdType::Ipv4Sock);
-            assert!(matches!(end.detail, FdDetail::Socket { dport, .. } if dport == port), "server is the destination: {end:?}");
+            assert!(
+                matches!(end.detail, FdDetail::Socket { dport, .. } if dport == port),
+                "server is the destination: {end:?}"
+            );
         }
     }
 

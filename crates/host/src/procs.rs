@@ -32,7 +32,8 @@ impl Procs {
         let mut found = Vec::new();
         for pid in numbers(&self.proc) {
             let Some(leader) = self.process(pid) else { continue };
-            let others: Vec<i64> = numbers(&self.proc.join(pid.to_string()).join("task")).filter(|t| *t != pid).collect();
+            let others: Vec<i64> =
+                numbers(&self.proc.join(pid.to_string()).join("task")).filter(|t| *t != pid).collect();
             let threads: Vec<Proc> = others.into_iter().filter_map(|tid| self.other_thread(&leader, tid)).collect();
             found.push(leader);
             found.extend(threads);
@@ -71,10 +72,23 @@ impl Procs {
         let dir = self.proc.join(leader.pid.to_string()).join("task").join(tid.to_string());
         let own = self.own_facts(&dir, tid)?;
         let shared = leader.clone();
-        Some(Proc { fds: Vec::new(), flags: CLONE_THREAD | CLONE_FILES, exe: shared.exe, args: shared.args, env: shared.env,
-            exepath: shared.exepath, cwd: shared.cwd, root: shared.root, fdlimit: shared.fdlimit,
-            exe_writable: shared.exe_writable, exe_ino: shared.exe_ino, exe_ino_ctime: shared.exe_ino_ctime,
-            exe_ino_mtime: shared.exe_ino_mtime, exe_from_memfd: shared.exe_from_memfd, ..own })
+        Some(Proc {
+            fds: Vec::new(),
+            flags: CLONE_THREAD | CLONE_FILES,
+            exe: shared.exe,
+            args: shared.args,
+            env: shared.env,
+            exepath: shared.exepath,
+            cwd: shared.cwd,
+            root: shared.root,
+            fdlimit: shared.fdlimit,
+            exe_writable: shared.exe_writable,
+            exe_ino: shared.exe_ino,
+            exe_ino_ctime: shared.exe_ino_ctime,
+            exe_ino_mtime: shared.exe_ino_mtime,
+            exe_from_memfd: shared.exe_from_memfd,
+            ..own
+        })
     }
 
     /// What `status`, `stat`, `cgroup` and `loginuid` say.
@@ -227,10 +241,8 @@ fn about_exe(p: &mut Proc, exe: &Path) {
     p.exe_ino_ctime = nanos(file.ctime(), file.ctime_nsec());
     p.exe_ino_mtime = nanos(file.mtime(), file.mtime_nsec());
     let overrides = p.cap_effective & (1 << CAP_DAC_OVERRIDE | 1 << CAP_FOWNER) != 0;
-    p.exe_writable = p.uid == file.uid()
-        || file.mode() & 0o002 != 0
-        || file.mode() & 0o020 != 0 && p.gid == file.gid()
-        || overrides;
+    p.exe_writable =
+        p.uid == file.uid() || file.mode() & 0o002 != 0 || file.mode() & 0o020 != 0 && p.gid == file.gid() || overrides;
 }
 
 fn nanos(seconds: i64, nanos: i64) -> u64 {

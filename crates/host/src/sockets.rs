@@ -33,7 +33,14 @@ impl Sockets {
 
     fn read(net: &Path) -> Sockets {
         let mut sockets = Sockets::default();
-        for (file, l4) in [("tcp", L4::Tcp), ("tcp6", L4::Tcp), ("udp", L4::Udp), ("udp6", L4::Udp), ("raw", L4::Raw), ("raw6", L4::Raw)] {
+        for (file, l4) in [
+            ("tcp", L4::Tcp),
+            ("tcp6", L4::Tcp),
+            ("udp", L4::Udp),
+            ("udp6", L4::Udp),
+            ("raw", L4::Raw),
+            ("raw6", L4::Raw),
+        ] {
             sockets.internet(&fs::read_to_string(net.join(file)).unwrap_or_default(), l4);
         }
         sockets.unix(&fs::read(net.join("unix")).unwrap_or_default());
@@ -155,7 +162,10 @@ mod tests {
         sockets.internet(text, L4::Tcp);
         let home = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let connection = FdDetail::Socket { sip: home, sport: 54321, dip: home, dport: 8080, l4: L4::Tcp };
-        assert_eq!(sockets.find(111, 3).map(|f| f.detail), Some(FdDetail::Server { ip: home, port: 8080, l4: L4::Tcp }));
+        assert_eq!(
+            sockets.find(111, 3).map(|f| f.detail),
+            Some(FdDetail::Server { ip: home, port: 8080, l4: L4::Tcp })
+        );
         assert_eq!(sockets.find(112, 4).map(|f| f.detail), Some(connection.clone()));
         assert_eq!(sockets.find(113, 5).map(|f| f.detail), Some(connection));
     }

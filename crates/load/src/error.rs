@@ -75,7 +75,8 @@ impl Refused {
 
     /// The line of the verifier log that states the reason: the last one that is not bookkeeping.
     pub fn reason(&self) -> Option<&str> {
-        let bookkeeping = |l: &&str| !l.is_empty() && !l.starts_with("processed ") && !l.starts_with("verification time");
+        let bookkeeping =
+            |l: &&str| !l.is_empty() && !l.starts_with("processed ") && !l.starts_with("verification time");
         self.log.lines().map(str::trim).rfind(bookkeeping)
     }
 }
@@ -86,7 +87,9 @@ impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "load program `{}`: {}", self.program, words(self.errno))?;
         match (self.cause, self.reason()) {
-            (Cause::Permission, _) => f.write_str(" (needs CAP_BPF and CAP_PERFMON, and a kernel policy that allows the type)"),
+            (Cause::Permission, _) => {
+                f.write_str(" (needs CAP_BPF and CAP_PERFMON, and a kernel policy that allows the type)")
+            }
             (_, Some(reason)) => write!(f, ": {reason}"),
             (_, None) => Ok(()),
         }

@@ -128,8 +128,7 @@ pub fn test_run(program: std::os::fd::BorrowedFd<'_>, input: &[u8], times: u32) 
         ..Default::default()
     };
     // SAFETY: the kernel reads `data_size_in` bytes of `input` and fills fields of `opts`; both outlive the call.
-    let status =
-        unsafe { bpf::bpf_prog_test_run_opts(std::os::fd::AsRawFd::as_raw_fd(&program), &raw mut opts) };
+    let status = unsafe { bpf::bpf_prog_test_run_opts(std::os::fd::AsRawFd::as_raw_fd(&program), &raw mut opts) };
     if status < 0 { Err(-status) } else { Ok((opts.retval, opts.duration)) }
 }
 
@@ -154,3 +153,32 @@ fn last_errno() -> i32 {
 const BTF_KIND_DATASEC: u32 = 15;
 /// Enough for the end of any log that a person would read; the verifier keeps the tail on 6.4 and later.
 const LOG_BYTES: usize = 1 << 20;
+
+/// Ids of the maps that a program uses, at most [`MAX_MAPS`], and the instructions the verifier went through.
+pub fn program_maps(fd: std::os::fd::BorrowedFd<'_>) -> Result<(Vec<u32>, u32), i32> {
+    use std::os::fd::AsRawFd;
+    let mut ids = vec![0u32; MAX_MAPS];
+    // SAFETY: an all-zero bpf_prog_info asks for nothing but the fixed fields.
+    let mut info: bpf::bpf_prog_info = unsafe { std::mem::zeroed() };
+    info.nr_map_ids = MAX_MAPS as u32;
+    info.map_ids = ids.as_mut_ptr() as u64;
+    let mut len = size_of::<bpf::bpf_prog_info>() as u32;
+    // SAFETY: `info` and `ids` outlive the call; the kernel writes at most `len` and `nr_map_ids` entries.
+    let status = unsafe { bpf::bpf_prog_get_info_by_fd(fd.as_raw_fd(), &raw mut info, &raw mut len) };
+    if status < 0 {
+        return Err(-status);
+    }
+    ids.truncate(info.nr_map_ids as usize);
+    Ok((ids, info.verified_insns))
+}
+
+/// A program of this project uses a dozen maps at most.
+const MAX_MAPS: usize = 64;
+
+/// Exchanges the program of a link.
+pub fn update_link(link: std::os::fd::BorrowedFd<'_>, program: std::os::fd::BorrowedFd<'_>) -> Result<(), i32> {
+    use std::os::fd::AsRawFd;
+    // SAFETY: two open descriptors; without options the kernel replaces whatever program is there.
+    let status = unsafe { bpf::bpf_link_update(link.as_raw_fd(), program.as_raw_fd(), std::ptr::null()) };
+    if status < 0 { Err(-status) } else { Ok(()) }
+}

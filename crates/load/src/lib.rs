@@ -7,15 +7,21 @@
 
 mod error;
 mod ffi;
+mod info;
 pub mod live;
 mod loader;
 mod map;
 pub mod net;
 mod object;
+mod packet_run;
+pub mod tc;
 
 pub use error::{Cause, Error, Refused};
+pub use info::{LoadedProgram, TcxInfo};
+pub use libbpf_rs::{MapType, ProgramAttachType as AttachType};
 pub use loader::{Loader, ProgramInfo};
 pub use map::Map;
 pub use object::{Iter, Link, Object};
-pub use libbpf_rs::{MapType, ProgramAttachType as AttachType};
+pub use packet_run::{PacketInput, PacketRun};
+pub use sys::netns;
 pub use sys::ring::Ring;

@@ -17,6 +17,7 @@ pub struct Loader<'a> {
     object: &'a [u8],
     globals: Vec<(String, Vec<u8>)>,
     max_entries: Vec<(String, u32)>,
+    value_bytes: Vec<(String, u32)>,
     reused: Vec<(String, &'a Map)>,
     inner: Vec<(String, &'a Map)>,
     autoload: Vec<(String, bool)>,
@@ -43,6 +44,7 @@ impl<'a> Loader<'a> {
             object,
             globals: Vec::new(),
             max_entries: Vec::new(),
+            value_bytes: Vec::new(),
             reused: Vec::new(),
             inner: Vec::new(),
             autoload: Vec::new(),
@@ -62,6 +64,13 @@ impl<'a> Loader<'a> {
     #[must_use]
     pub fn max_entries(mut self, map: &str, entries: u32) -> Self {
         self.max_entries.push((map.to_owned(), entries));
+        self
+    }
+
+    /// Sets the size of a map's values.
+    #[must_use]
+    pub fn value_bytes(mut self, map: &str, bytes: u32) -> Self {
+        self.value_bytes.push((map.to_owned(), bytes));
         self
     }
 
@@ -129,8 +138,7 @@ impl<'a> Loader<'a> {
         self.attempt(&[])
     }
 
-    /// Loads what the kernel takes and says what it refused. A refusal costs one more attempt without that program;
-    /// one for want of permission drops the other programs of the same type as well, since they meet the same answer.
+    /// Loads what the kernel takes and says what it refused. A refusal costs one more attempt without that program.
     ///
     /// # Errors
     /// What is not about one program: the object itself, a map, a global.
@@ -180,7 +188,9 @@ impl<'a> Loader<'a> {
             }
             let mut map = open.maps_mut().find(|m| is_section(m.name().to_string_lossy().as_ref(), &section));
             let bytes = map.as_mut().and_then(|m| m.initial_value_mut());
-            let slot = bytes.and_then(|b| b.get_mut(offset..offset + size)).ok_or_else(|| self.no_such("section", &section))?;
+            let slot = bytes
+                .and_then(|b| b.get_mut(offset..offset + size))
+                .ok_or_else(|| self.no_such("section", &section))?;
             slot.copy_from_slice(value);
         }
         Ok(())
@@ -190,6 +200,10 @@ impl<'a> Loader<'a> {
         for (name, entries) in &self.max_entries {
             let mut map = self.open_map(open, name)?;
             map.set_max_entries(*entries).map_err(|e| Error::call("resize map", name, &e))?;
+        }
+        for (name, bytes) in &self.value_bytes {
+            let mut map = self.open_map(open, name)?;
+            map.set_value_size(*bytes).map_err(|e| Error::call("resize values of map", name, &e))?;
         }
         for (name, existing) in &self.reused {
             let mut map = self.open_map(open, name)?;
@@ -242,7 +256,9 @@ impl<'a> Loader<'a> {
 
 /// What libbpf said that is not about one program being refused by the kernel, as one line.
 fn said_about(said: &[String]) -> String {
-    let own = |l: &&String| !l.contains("BPF program load failed") && !l.contains("failed to load") && !l.contains("PROG LOAD LOG");
+    let own = |l: &&String| {
+        !l.contains("BPF program load failed") && !l.contains("failed to load") && !l.contains("PROG LOAD LOG")
+    };
     said.iter().filter(own).map(|l| l.trim()).collect::<Vec<_>>().join("; ")
 }
 

@@ -45,14 +45,22 @@ impl Map {
         Ok(Map { name: handle.name().to_string_lossy().into_owned(), handle })
     }
 
+    /// Opens a map by its id.
+    ///
+    /// # Errors
+    /// ENOENT when there is no such map, EPERM without CAP_SYS_ADMIN.
+    pub fn by_id(id: u32) -> Result<Map, Error> {
+        let handle = MapHandle::from_map_id(id).map_err(|e| Error::call("open map by id", &id.to_string(), &e))?;
+        Ok(Map { name: handle.name().to_string_lossy().into_owned(), handle })
+    }
+
     /// Opens the map behind a descriptor.
     ///
     /// # Errors
     /// EINVAL when it is something else.
     pub fn from_descriptor(fd: BorrowedFd<'_>) -> Result<Map, Error> {
-        let id = MapInfo::new(fd).map(|info| info.info.id);
-        let handle = id.and_then(MapHandle::from_map_id).map_err(|e| Error::call("open map", "by descriptor", &e))?;
-        Ok(Map { name: handle.name().to_string_lossy().into_owned(), handle })
+        let info = MapInfo::new(fd).map_err(|e| Error::call("open map", "by descriptor", &e))?;
+        Map::by_id(info.info.id)
     }
 
     pub(crate) fn with(name: String, handle: MapHandle) -> Map {

@@ -133,8 +133,11 @@ impl Object {
     /// # Errors
     /// EEXIST when the path is taken, EINVAL outside a BPF file system.
     pub fn pin_program(&self, program: &str, path: &Path) -> Result<(), Error> {
-        ffi::pin(self.program(program)?.as_fd(), path)
-            .map_err(|errno| Error::Call { what: "pin program", name: program.to_owned(), errno })
+        ffi::pin(self.program(program)?.as_fd(), path).map_err(|errno| Error::Call {
+            what: "pin program",
+            name: program.to_owned(),
+            errno,
+        })
     }
 
     /// Puts a program into slot `index` of a program array.
@@ -143,6 +146,19 @@ impl Object {
     /// EINVAL when the program does not fit the array's other programs.
     pub fn tail_call_target(&self, array: &Map, index: u32, program: &str) -> Result<(), Error> {
         array.update_fd(&index.to_ne_bytes(), self.program(program)?.as_fd())
+    }
+
+    /// The loaded program, open a second time.
+    ///
+    /// # Errors
+    /// EMFILE when no descriptor is left.
+    pub fn program_fd(&self, program: &str) -> Result<OwnedFd, Error> {
+        let fd = self.program(program)?.as_fd().try_clone_to_owned();
+        fd.map_err(|e| Error::Call {
+            what: "open program",
+            name: program.to_owned(),
+            errno: e.raw_os_error().unwrap_or(0),
+        })
     }
 
     pub(crate) fn program(&self, name: &str) -> Result<ProgramMut<'_>, Error> {
@@ -202,6 +218,30 @@ impl Link {
         let found = object.object.progs().find(|p| p.name() == program);
         let found = found.ok_or_else(|| object.no_such("program", program))?;
         self.link.update_prog(&found).map_err(|e| Error::call("replace program", program, &e))
+    }
+}
+
+impl Link {
+    pub(crate) fn raw(&self) -> &libbpf_rs::Link {
+        &self.link
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.program
+    }
+}
+
+impl Link {
+    /// Exchanges the program behind the link for a loaded one, without a moment in which none is attached.
+    ///
+    /// # Errors
+    /// EINVAL when type or attach type differ, ENOLINK when the interface is gone.
+    pub fn replace_with(&self, program: BorrowedFd<'_>) -> Result<(), Error> {
+        ffi::update_link(self.as_fd(), program).map_err(|errno| Error::Call {
+            what: "replace program of link",
+            name: self.program.clone(),
+            errno,
+        })
     }
 }
 

@@ -35,6 +35,17 @@ fn check() -> impl Strategy<Value = String> {
     ]
 }
 
+/// What many rules have in common.
+fn demand() -> impl Strategy<Value = String> {
+    let field = prop::sample::select(&["proc.name", "fd.name", "proc.aname[2]"][..]);
+    prop_oneof![
+        4 => (field.clone(), text()).prop_map(|(f, t)| format!("{f} = '{t}'")),
+        2 => (field, text(), text()).prop_map(|(f, a, b)| format!("{f} in ('{a}', '{b}')")),
+        1 => Just("(fd.num >= 1 and proc.name startswith a)".to_owned()),
+        1 => check(),
+    ]
+}
+
 fn condition() -> impl Strategy<Value = String> {
     check().prop_recursive(4, 24, 4, |inner| {
         prop_oneof![
@@ -83,43 +94,62 @@ fn event() -> impl Strategy<Value = (Kind, FakeEvent)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn programs_keep_the_meaning(
         conditions in prop::collection::vec(condition(), 1..5), events in prop::collection::vec(event(), 1..6),
     ) {
-        let mut loader = Loader::new(Setup::builtin());
-        let text: String = conditions.iter().enumerate().map(|(i, condition)| {
+        compare(&conditions, &events)?;
+    }
+
+    /// So many rules that they are looked up by what they demand.
+    #[test]
+    fn many_rules_keep_the_meaning(
+        conditions in prop::collection::vec((demand(), check(), condition()), 20..60),
+        events in prop::collection::vec(event(), 1..6),
+    ) {
+        let conditions: Vec<String> = conditions.into_iter().map(|(a, b, c)| format!("{a} and {b} and {c}")).collect();
+        compare(&conditions, &events)?;
+    }
+}
+
+fn compare(conditions: &[String], events: &[(Kind, FakeEvent)]) -> Result<(), TestCaseError> {
+    let mut loader = Loader::new(Setup::builtin());
+    let text: String = conditions
+        .iter()
+        .enumerate()
+        .map(|(i, condition)| {
             let condition = serde_json::to_string(condition).expect("JSON");
             format!("- rule: r{i}\n  desc: d\n  condition: {condition}\n  output: o\n  priority: INFO\n")
-        }).collect();
-        let result = loader.load("x.yaml", &text);
-        prop_assert!(result.successful(), "{}", result.verbose());
-        let rules = loader.rule_set();
-        let (all, first) = (rules.program(Matching::All), rules.program(Matching::First));
-        for (kind, event) in &events {
-            let arena = Bump::new();
-            let mut expected = Vec::new();
-            for rule in rules.rules() {
-                let trace = rules.explain(rule.id, event, &arena).expect("a rule");
-                let mut coverage = Coverage::new(rule);
-                prop_assert_eq!(coverage.record(rule, event, &arena), trace.value);
-                // Where a condition is true, the analysis of event types must not have ruled its kind out.
-                prop_assert!(!trace.value || rule.runs_on(*kind), "{} on {:?}", rule.condition, kind);
-                if trace.value {
-                    expected.push(rule.id);
-                }
+        })
+        .collect();
+    let result = loader.load("x.yaml", &text);
+    prop_assert!(result.successful(), "{}", result.verbose());
+    let rules = loader.rule_set();
+    let (all, first) = (rules.program(Matching::All), rules.program(Matching::First));
+    for (kind, event) in events {
+        let arena = Bump::new();
+        let mut expected = Vec::new();
+        for rule in rules.rules() {
+            let trace = rules.explain(rule.id, event, &arena).expect("a rule");
+            let mut coverage = Coverage::new(rule);
+            prop_assert_eq!(coverage.record(rule, event, &arena), trace.value);
+            // Where a condition is true, the analysis of event types must not have ruled its kind out.
+            prop_assert!(!trace.value || rule.runs_on(*kind), "{} on {:?}", rule.condition, kind);
+            if trace.value {
+                expected.push(rule.id);
             }
-            let run = |program: &rules::Program| {
-                let mut matched = Vec::new();
-                if let Some(source) = program.source("syscall") {
-                    program.evaluate(source, *kind, event, &Bump::new(), &mut matched);
-                }
-                matched
-            };
-            prop_assert_eq!(run(&first).first().copied(), expected.first().copied());
-            prop_assert_eq!(run(&all), expected);
         }
+        let run = |program: &rules::Program| {
+            let mut matched = Vec::new();
+            if let Some(source) = program.source("syscall") {
+                program.evaluate(source, *kind, event, &Bump::new(), &mut matched);
+            }
+            matched
+        };
+        prop_assert_eq!(run(&first).first().copied(), expected.first().copied());
+        prop_assert_eq!(run(&all), expected);
     }
+    Ok(())
 }

@@ -4,6 +4,12 @@
 
 #![allow(unsafe_code)]
 
+pub mod bpf;
 pub mod errno;
+pub mod lsm;
+pub mod netlink;
+pub mod netns;
 pub mod notify;
+pub mod perf;
 pub mod ring;
+pub mod seccomp;

@@ -35,7 +35,8 @@ impl Ring {
         let page_bytes = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
         let consumer = map_shared(map, page_bytes, libc::PROT_READ | libc::PROT_WRITE, 0)?;
         let both = page_bytes + 2 * data_bytes;
-        let producer = map_shared(map, both, libc::PROT_READ, page_bytes).inspect_err(|_| unmap(consumer, page_bytes))?;
+        let producer =
+            map_shared(map, both, libc::PROT_READ, page_bytes).inspect_err(|_| unmap(consumer, page_bytes))?;
         let mut ring = Ring { consumer, producer, data_bytes, page_bytes, position: 0, seen: 0 };
         ring.position = ring.consumer_position().load(Ordering::Acquire);
         Ok(ring)

@@ -50,7 +50,8 @@ fn caller_side(state: &mut State, event: &Event<'_>, step: &mut Step<'_>, child_
         announce(state, event, step, child_tid);
         return;
     }
-    if step.recent.contains(child_tid, caller_tid, event.ts) {
+    let Some(caller_pid) = state.thread(caller_tid).map(|t| t.pid) else { return };
+    if step.recent.is_child(child_tid, (caller_tid, caller_pid), event.ts) {
         return;
     }
     if state.thread(child_tid).is_some_and(|t| t.flags.has(ThreadFlags::CLONE_INVERTED)) {
@@ -96,6 +97,9 @@ fn announce(state: &mut State, event: &Event<'_>, step: &mut Step<'_>, child_tid
 fn child_side(state: &mut State, event: &Event<'_>, step: &mut Step<'_>) {
     let tid = event.tid;
     let fresh = |t: &Thread| !t.is_invalid() && event.ts.saturating_sub(t.clone_ts) < SAME_THREAD_NS && t.clone_ts != 0;
+    if step.recent.is_late(tid, event.ts) {
+        return;
+    }
     if state.thread(tid).is_some_and(fresh) {
         step.tid = Some(tid);
         return;

@@ -24,6 +24,8 @@ use event::Event;
 
 /// What is known about the event in hand while its parser runs.
 pub(crate) struct Step<'s> {
+    /// Time of the event.
+    pub ts: u64,
     /// Thread the event happened in, when it is in the table.
     pub tid: Option<i64>,
     /// Descriptor that the event is about.

@@ -139,6 +139,11 @@ impl State {
         Ancestors { state: self, at: start, slow: start, odd: false }
     }
 
+    /// The threads whose parent link names `thread`, as far as it was known when they began.
+    pub fn children<'a>(&'a self, thread: &'a Thread) -> impl Iterator<Item = &'a Thread> {
+        thread.children.iter().filter_map(|tid| self.thread(*tid))
+    }
+
     /// The open files of `thread`'s process.
     pub fn fds_of<'a>(&'a self, thread: &'a Thread) -> Option<&'a FdTable> {
         if thread.flags.has(ThreadFlags::CLONE_FILES) {

@@ -150,7 +150,8 @@ fn port(bytes: &[u8]) -> Option<(u16, &[u8])> {
     Some((u16::from_le_bytes(*port), rest))
 }
 
-fn unmapped(ip: IpAddr) -> IpAddr {
+/// The IPv4 address inside an IPv6 one.
+pub(crate) fn unmapped(ip: IpAddr) -> IpAddr {
     match ip {
         IpAddr::V6(v6) => v6.to_ipv4_mapped().map_or(ip, IpAddr::V4),
         IpAddr::V4(_) => ip,

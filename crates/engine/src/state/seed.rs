@@ -2,7 +2,7 @@
 //! tables. Order of the processes does not matter, unknown parents stay unknown, nothing is asked of the machine.
 
 use super::{Accounts, FdEntry, FdFlags, FdTable, Interfaces, Socket, State, Str, Thread, ThreadFlags, net};
-use event::snapshot::{Fd, FdDetail, FdType, Proc, Snapshot};
+use event::snapshot::{Fd, FdDetail, FdType, L4, Proc, Snapshot};
 use hashbrown::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -120,12 +120,7 @@ fn entry_of(fd: &Fd, bound: &HashSet<u16>) -> FdEntry {
     let mut entry = FdEntry { ino: fd.ino, flags: FdFlags::FROM_PROC, ..FdEntry::new(fd.ty) };
     match &fd.detail {
         FdDetail::Socket { sip, sport, dip, dport, l4 } => {
-            let unconnected = sip.is_unspecified() && dip.is_unspecified() && *sport == 0 && *dport == 0;
-            let served = bound.contains(sport);
-            let ((sip, sport), (dip, dport)) = ends((*sip, *sport), (*dip, *dport), served);
-            entry.socket = Socket::Inet { sip, sport, dip, dport, l4: *l4 };
-            let role = if served { FdFlags::ROLE_SERVER } else { FdFlags::ROLE_CLIENT };
-            entry.flags.set(role, !unconnected);
+            connection(&mut entry, ((*sip, *sport), (*dip, *dport)), *l4, bound);
         }
         FdDetail::Server { ip, port, l4 } => entry.socket = Socket::Server { ip: *ip, port: *port, l4: *l4 },
         FdDetail::Unix { source, destination, .. } => {
@@ -144,9 +139,21 @@ fn entry_of(fd: &Fd, bound: &HashSet<u16>) -> FdEntry {
     entry
 }
 
-/// Client first: the local end of a served port is the destination.
-fn ends(source: (IpAddr, u16), destination: (IpAddr, u16), swap: bool) -> ((IpAddr, u16), (IpAddr, u16)) {
-    if swap { (destination, source) } else { (source, destination) }
+type End = (IpAddr, u16);
+
+/// A connection whose local end comes first; who listens on that port is its server.
+fn connection(entry: &mut FdEntry, (local, remote): (End, End), l4: L4, bound: &HashSet<u16>) {
+    let (local, remote) = ((net::unmapped(local.0), local.1), (net::unmapped(remote.0), remote.1));
+    if local.0.is_ipv4() && remote.0.is_ipv4() {
+        entry.ty = FdType::Ipv4Sock;
+    }
+    let served = bound.contains(&local.1);
+    let ((sip, sport), (dip, dport)) = if served { (remote, local) } else { (local, remote) };
+    entry.socket = Socket::Inet { sip, sport, dip, dport, l4 };
+    let is_connected = [local, remote].iter().any(|(ip, port)| !ip.is_unspecified() || *port != 0);
+    if is_connected {
+        entry.set_role(if served { FdFlags::ROLE_SERVER } else { FdFlags::ROLE_CLIENT });
+    }
 }
 
 fn set_layer(entry: &mut FdEntry) {

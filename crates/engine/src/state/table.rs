@@ -55,10 +55,13 @@ impl State {
     }
 
     /// The thread `tid`; an unknown one is looked up where possible and otherwise becomes a placeholder, so that nobody
-    /// looks again. `None` only when the table is full.
+    /// looks again. `None` when the table is full, or when the event comes late and the thread had ended already.
     pub(crate) fn find_or_invent(&mut self, tid: i64, step: &mut Step<'_>) -> Option<&Thread> {
         if !self.threads.contains_key(&tid) {
             self.counters.bump(Counter::FailedThreadLookups);
+            if step.recent.is_late(tid, step.ts) {
+                return None;
+            }
             if !self.look_up(tid, step) {
                 self.invent(tid);
             }

@@ -230,11 +230,6 @@ impl Thread {
     pub(crate) fn cmdline_comm(&self) -> &[u8] {
         self.cmdline.get(..self.cmdline_comm_len as usize).unwrap_or_default()
     }
-
-    /// Child processes and threads of this thread that are in the table.
-    pub fn child_count(&self) -> usize {
-        self.children.len()
-    }
 }
 
 /// The items of a NUL-separated list; a last item without its NUL counts.

@@ -2,6 +2,7 @@
 //! others share, a slot for every distinct value. Memos and slots live in the per-event arena; nothing else is written.
 
 use super::Matching;
+use super::gate::{Gates, Places, positions};
 use super::graph::{Graph, Node, NodeId};
 use crate::check::{How, Inputs, Leaf, ValueExpr};
 use crate::ruleset::RuleId;
@@ -20,6 +21,8 @@ pub struct KindProgram {
     checks: Box<[Check]>,
     inputs: Box<[Input]>,
     memos: usize,
+    /// Only where there are many rules.
+    gates: Option<Gates>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +66,8 @@ impl KindProgram {
         let mut layout = Layout { graph, uses: HashMap::new(), places: HashMap::new(), out: Parts::default() };
         roots.iter().for_each(|(_, root)| layout.count(*root));
         let rules = roots.iter().map(|(rule, root)| (*rule, layout.place(*root))).collect();
+        let nodes: Vec<NodeId> = roots.iter().map(|(_, root)| *root).collect();
+        let gates = Gates::new(graph, &nodes, &mut layout);
         let Parts { nodes, children, checks, inputs, memos } = layout.out;
         KindProgram {
             rules,
@@ -71,6 +76,7 @@ impl KindProgram {
             checks: checks.into(),
             inputs: inputs.into(),
             memos: memos as usize,
+            gates,
         }
     }
 
@@ -82,12 +88,11 @@ impl KindProgram {
             memos: arena.alloc_slice_fill_with(self.memos, |_| Cell::new(Memo::Unknown)),
             slots: arena.alloc_slice_fill_with(self.inputs.len(), |_| Cell::new(Slot::Unknown)),
         };
-        for (rule, root) in &self.rules {
-            if run.eval(*root) {
-                matched.push(*rule);
-                if matching == Matching::First {
-                    return;
-                }
+        match &self.gates {
+            None => run.try_rules(&mut self.rules.iter(), matching, matched),
+            Some(gates) => {
+                let live = gates.live(arena, |input| run.text(input), |place| run.eval(place));
+                run.try_rules(&mut positions(live).filter_map(|at| self.rules.get(at)), matching, matched);
             }
         }
     }
@@ -107,6 +112,16 @@ struct Parts {
     checks: Vec<Check>,
     inputs: Vec<Input>,
     memos: u32,
+}
+
+impl Places for Layout<'_> {
+    fn input_of(&mut self, leaf: &Leaf) -> u32 {
+        self.input(Input::Value(leaf.left.clone()))
+    }
+
+    fn place_of(&mut self, node: NodeId) -> u32 {
+        self.place(node)
+    }
 }
 
 impl Layout<'_> {
@@ -206,6 +221,29 @@ struct Run<'p, 'a, S> {
 }
 
 impl<'a, S: FieldSource> Run<'_, 'a, S> {
+    fn try_rules(
+        &self,
+        rules: &mut dyn Iterator<Item = &(RuleId, u32)>,
+        matching: Matching,
+        matched: &mut Vec<RuleId>,
+    ) {
+        for (rule, root) in rules {
+            if self.eval(*root) {
+                matched.push(*rule);
+                if matching == Matching::First {
+                    return;
+                }
+            }
+        }
+    }
+
+    fn text(&self, input: u32) -> Option<&'a [u8]> {
+        match self.input(input)? {
+            Value::Str(text) | Value::Bytes(text) => Some(text),
+            _ => None,
+        }
+    }
+
     fn eval(&self, at: u32) -> bool {
         let Some(step) = self.program.nodes.get(at as usize) else { return false };
         if step.memo == NO_MEMO {

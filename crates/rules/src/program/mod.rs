@@ -3,6 +3,7 @@
 //! its own program in which everything that the kind decides is folded away.
 
 mod build;
+mod gate;
 mod graph;
 mod kind;
 

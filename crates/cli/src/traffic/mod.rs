@@ -1,0 +1,57 @@
+//! `hawkbell traffic` (and the name `traffico`): which packets may pass an interface. The first word decides: one of the
+//! policy commands, or else the command line of the catalogue programs, which is all there is under the older name.
+
+mod args;
+mod attached;
+mod judge;
+mod policy;
+mod program;
+mod target;
+
+use crate::exit::Outcome;
+use crate::tools::Invocation;
+use args::{Command, TrafficArgs};
+use clap::CommandFactory;
+use std::io::Write;
+
+pub fn command() -> clap::Command {
+    TrafficArgs::command()
+}
+
+pub fn run(invocation: &Invocation) -> Outcome {
+    let first = invocation.args.first().and_then(|word| word.to_str()).unwrap_or_default();
+    let asks_for_help = ["", "help", "-h", "--help"].contains(&first);
+    let is_command = asks_for_help || TrafficArgs::command().get_subcommands().any(|c| c.get_name() == first);
+    if !is_command || invocation.program == "traffico" {
+        return program::run(invocation);
+    }
+    let args: TrafficArgs = invocation.parse_into()?;
+    match &args.command {
+        Command::Validate(args) => policy::validate(args),
+        Command::Plan(args) => policy::plan(args),
+        Command::Apply(args) => policy::apply(args),
+        Command::List(args) => attached::list(args),
+        Command::Show(args) => attached::show(args),
+        Command::Detach(args) => attached::detach(args),
+        Command::Watch(args) => attached::watch(args),
+        Command::Metrics(args) => attached::metrics(args),
+        Command::Test(args) => judge::test(args),
+        Command::Explain(args) => judge::explain(args),
+        Command::Schema => Ok(print(traffic::policy::schema::SCHEMA)?),
+    }
+}
+
+/// Writes a result.
+fn print(text: &str) -> Result<crate::exit::Exit, std::io::Error> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    if !text.ends_with('\n') {
+        out.write_all(b"\n")?;
+    }
+    out.flush()?;
+    Ok(crate::exit::Exit::OK)
+}
+
+fn print_json(value: &impl serde::Serialize) -> Outcome {
+    Ok(print(&serde_json::to_string_pretty(value)?)?)
+}

@@ -1,0 +1,157 @@
+//! The network configuration of one plugin call: JSON in, what to attach and for whom out, or an error with the code of
+//! the specification. Pure but for reading a policy file that the configuration names.
+
+use super::json::Json;
+use super::{DECODING_FAILURE, Environment, INCOMPATIBLE_VERSION, INVALID_CONFIG, VERSIONS};
+use crate::catalogue::{self, InputKind};
+use crate::chain::{self, Selection, Stage};
+use crate::describe::hex;
+use crate::input::Input;
+use crate::policy::{Direction, Policy, read};
+use sha2::{Digest, Sha256};
+
+/// Why a command failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    pub code: u16,
+    pub message: String,
+    pub details: Option<String>,
+}
+
+impl Failure {
+    pub fn new(code: u16, message: &str) -> Failure {
+        Failure { code, message: message.to_owned(), details: None }
+    }
+
+    #[must_use]
+    pub fn details(mut self, details: impl Into<String>) -> Failure {
+        self.details = Some(details.into());
+        self
+    }
+}
+
+/// What a configuration asks for.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub what: What,
+    /// Seen from the pod, for programs and chains; a policy says its own.
+    pub direction: Direction,
+    /// Name of the network, part of the identity of everything attached for it.
+    pub network: String,
+}
+
+#[derive(Debug, Clone)]
+pub enum What {
+    Programs(Selection),
+    Policy(Box<Policy>),
+}
+
+impl What {
+    /// Names it in filters and messages.
+    pub fn name(&self) -> String {
+        match self {
+            What::Programs(Selection::Single(stage)) => stage.program.name.to_owned(),
+            What::Programs(Selection::Chain(_)) => "chain".to_owned(),
+            What::Policy(policy) => policy.name.clone(),
+        }
+    }
+}
+
+/// Refuses specification versions that are not understood; the older plugin took any.
+pub fn check_version(environment: &Environment, config: &Json) -> Result<(), Failure> {
+    let Some(version) = config.get("cniVersion").and_then(Json::as_text) else { return Ok(()) };
+    if environment.lenient || VERSIONS.contains(&version) {
+        return Ok(());
+    }
+    let details = format!("`{version}` is not among {}", VERSIONS.join(", "));
+    Err(Failure::new(INCOMPATIBLE_VERSION, "Incompatible CNI version").details(details))
+}
+
+/// Exactly one of the keys `program`, `chain` and `policy` says what to attach.
+pub fn check_keys(config: &Json) -> Result<(), Failure> {
+    let given = ["program", "chain", "policy"].iter().filter(|key| config.get(key).is_some()).count();
+    let is_text = |key| config.get(key).is_none_or(|value| value.as_text().is_some());
+    match (given, is_text("program")) {
+        (0, _) | (_, false) => Err(Failure::new(INVALID_CONFIG, "Missing or invalid field 'program'")),
+        (1, true) => Ok(()),
+        _ => Err(Failure::new(INVALID_CONFIG, "Only one of 'program', 'chain' and 'policy' is possible")),
+    }
+}
+
+/// Reads what to attach. The keys were checked before.
+pub fn parse(config: &Json) -> Result<Request, Failure> {
+    let text = |key: &str| config.get(key).and_then(Json::as_text);
+    let what = match (text("program"), config.get("chain"), config.get("policy")) {
+        (Some(name), ..) => What::Programs(Selection::Single(stage(config, name)?)),
+        (None, Some(chain), _) => What::Programs(Selection::Chain(chain_of(chain)?)),
+        (None, None, policy) => What::Policy(Box::new(policy_of(policy.unwrap_or(&Json::Null))?)),
+    };
+    Ok(Request { what, direction: direction(config)?, network: text("name").unwrap_or_default().to_owned() })
+}
+
+fn stage(config: &Json, name: &str) -> Result<Stage, Failure> {
+    let refuse = |message: &str| Failure::new(INVALID_CONFIG, message);
+    let program = catalogue::find(name).ok_or_else(|| refuse("Unknown program").details(name))?;
+    let input = match config.get("input") {
+        None if program.input == InputKind::None => Input::None,
+        None => return Err(refuse("program requires an 'input' field")),
+        Some(value) => {
+            let text = value.as_text().ok_or_else(|| refuse("'input' field must be a string"))?;
+            Input::parse(program.input, text).map_err(|reason| refuse(reason).details(format!("{reason}: '{text}'")))?
+        }
+    };
+    Ok(Stage { program, input })
+}
+
+fn chain_of(value: &Json) -> Result<Vec<Stage>, Failure> {
+    let text = value.as_text().ok_or_else(|| Failure::new(INVALID_CONFIG, "'chain' field must be a string"))?;
+    chain::parse(text).map_err(|message| Failure::new(INVALID_CONFIG, &message))
+}
+
+/// A path to a policy file, or the policy itself.
+fn policy_of(value: &Json) -> Result<Policy, Failure> {
+    let refuse = |details: String| Failure::new(INVALID_CONFIG, "Invalid policy").details(details);
+    let (file, text) = match value {
+        Json::Text(path) => {
+            let text = std::fs::read_to_string(path).map_err(|e| refuse(format!("policy file `{path}`: {e}")))?;
+            (path.as_str(), text)
+        }
+        Json::Object(_) => ("policy", value.to_text().replace('\t', " ")),
+        _ => return Err(Failure::new(DECODING_FAILURE, "'policy' field must be a path or an object")),
+    };
+    let read = read::read(file, &text, &|set| std::fs::read_to_string(set));
+    let policies = read.map_err(|findings| {
+        let all: Vec<String> = findings.iter().map(ToString::to_string).collect();
+        refuse(all.join("; "))
+    })?;
+    let mut policies = policies.into_iter();
+    match (policies.next(), policies.next()) {
+        (Some(policy), None) => Ok(policy),
+        _ => Err(refuse("one policy is wanted".to_owned())),
+    }
+}
+
+/// `direction` is the pod's view. `attachPoint` is that of the host's end of the cable: what it sends, the pod receives.
+fn direction(config: &Json) -> Result<Direction, Failure> {
+    if let Some(value) = config.get("direction") {
+        return match value.as_text() {
+            Some("in") => Ok(Direction::In),
+            Some("out") => Ok(Direction::Out),
+            _ => Err(Failure::new(INVALID_CONFIG, "'direction' must be \"in\" or \"out\"")),
+        };
+    }
+    match config.get("attachPoint").and_then(Json::as_text) {
+        None => Ok(Direction::In),
+        Some(word) if word.eq_ignore_ascii_case("egress") => Ok(Direction::In),
+        Some(word) if word.eq_ignore_ascii_case("ingress") => Ok(Direction::Out),
+        Some(word) => {
+            let details = format!("attachPoint `{word}` is neither INGRESS nor EGRESS");
+            Err(Failure::new(INVALID_CONFIG, "Failed to attach BPF program").details(details))
+        }
+    }
+}
+
+/// Names a pod interface in a network: 12 hex digits.
+pub fn identity(network: &str, container_id: &str, ifname: &str) -> String {
+    hex(&Sha256::digest([network, container_id, ifname].join("\0")), 6)
+}

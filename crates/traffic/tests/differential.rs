@@ -1,0 +1,58 @@
+//! The kernel's verdicts against the interpreter's: random policies, random and mutated frames, memory of flows and
+//! fragments included. HAWKBELL_FUZZ_FRAMES sets how many frames (default 300,000, some 10 s), HAWKBELL_FUZZ_SEED where
+//! to begin.
+
+#![allow(clippy::print_stdout)] // reasons for skips and what was compared belong in the output
+
+mod common;
+
+use common::{Random, frames, may_load, policies};
+use traffic::interpret::Interpreter;
+use traffic::kernel::{LoadedPolicy, Purpose};
+use traffic::policy::Direction;
+
+#[test]
+fn kernel_agrees_with_the_interpreter() {
+    if !may_load() {
+        return;
+    }
+    let wanted = setting("HAWKBELL_FUZZ_FRAMES", 300_000);
+    let (mut judged, mut refused, mut seed) = (0, 0, setting("HAWKBELL_FUZZ_SEED", 1));
+    while judged < wanted {
+        refused += compare(seed);
+        judged += FRAMES_PER_POLICY;
+        seed += 1;
+    }
+    println!("{judged} frames judged, {refused} of them refused by the kernel");
+    assert!(refused * 4 < judged, "most frames must reach the program: {refused} of {judged} did not");
+}
+
+fn compare(seed: u64) -> u64 {
+    let mut random = Random::new(seed);
+    let policy = policies::random(&mut random);
+    let loaded = LoadedPolicy::load(&policy, &Purpose::Judge).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
+    let mut interpreter = Interpreter::new(&policy);
+    let (mut now, mut refused) = (1_000_000_000u64, 0);
+    for number in 0..FRAMES_PER_POLICY {
+        let frame = frames::random(&mut random);
+        let direction = *random.pick(&[Direction::In, Direction::Out]);
+        now += *random.pick(&[1u64, 1000, 1_000_000_000, 11_000_000_000]);
+        match loaded.judge(&frame, direction, now) {
+            Ok(decision) => {
+                let expected = interpreter.judge(&frame, direction, now);
+                assert_eq!(decision, expected, "seed {seed} frame {number} {direction} {frame:02x?}\n{policy:#?}");
+            }
+            Err(error) => {
+                assert_eq!(error.errno(), Some(22), "seed {seed} frame {number}: {error}");
+                refused += 1;
+            }
+        }
+    }
+    refused
+}
+
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+const FRAMES_PER_POLICY: u64 = 1_000;
