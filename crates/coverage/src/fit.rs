@@ -18,7 +18,11 @@ pub fn hottest_function(sidecar: &Sidecar, log: &str) -> Option<String> {
         let here = || map.regions.iter().filter(|r| r.file == main);
         let (first, last) = (here().map(|r| r.start.line).min(), here().map(|r| r.end.line).max());
         let lines = first.unwrap_or(1)..=last.unwrap_or(0);
-        passes.iter().filter(|((file, line), _)| path.ends_with(file) && lines.contains(line)).map(|(_, n)| n).sum::<usize>()
+        passes
+            .iter()
+            .filter(|((file, line), _)| path.ends_with(file) && lines.contains(line))
+            .map(|(_, n)| n)
+            .sum::<usize>()
     };
     let hottest = (0..sidecar.maps.len()).max_by_key(of).filter(|index| of(index) > 0)?;
     let name = sidecar.name(sidecar.maps[hottest].name_ref)?;

@@ -68,7 +68,11 @@ pub fn open(id: u32) -> Result<(LiveMap, Map), Error> {
 /// # Errors
 /// ENOTSUPP for types without test runs.
 pub fn test_run(program: BorrowedFd<'_>, input: &[u8], times: u32) -> Result<(u32, u32), Error> {
-    ffi::test_run(program, input, times).map_err(|errno| Error::Call { what: "run program", name: String::new(), errno })
+    ffi::test_run(program, input, times).map_err(|errno| Error::Call {
+        what: "run program",
+        name: String::new(),
+        errno,
+    })
 }
 
 /// Size and verification effort of a loaded program.

@@ -39,7 +39,12 @@ pub fn run(args: &[OsString]) -> Outcome {
             return Ok(Exit::OK);
         };
         if wrapper.left_out.iter().any(|e| e.function == left_out.function) {
-            let text = format!("object `{}`: refused even without counters in `{}`: {}", object.display(), left_out.function, left_out.reason);
+            let text = format!(
+                "object `{}`: refused even without counters in `{}`: {}",
+                object.display(),
+                left_out.function,
+                left_out.reason
+            );
             return Err(Failure::message(text));
         }
         warn(&format!("`{}` is left out of counting: {}", left_out.function, left_out.reason));
@@ -149,7 +154,8 @@ impl Wrapper {
 
     /// What goes without counters, and why.
     fn exclusions(&self) -> Vec<Exclusion> {
-        let asked = |function: &String| Exclusion { function: function.clone(), reason: "excluded when it was built".into() };
+        let asked =
+            |function: &String| Exclusion { function: function.clone(), reason: "excluded when it was built".into() };
         self.excluded_functions.iter().map(asked).chain(self.left_out.iter().cloned()).collect()
     }
 
@@ -202,7 +208,8 @@ fn clang(counting: Counting) -> Result<OsString, Failure> {
     let oldest = if counting == Counting::Mcdc { FIRST_WITH_MCDC } else { FIRST_CLANG };
     let known = env::var_os("HAWKBELL_CLANG");
     let versions = (oldest..=NEWEST_CLANG).rev().map(|v| format!("clang-{v}"));
-    let candidates = std::iter::once("clang".to_owned()).chain(versions).filter(|name| on_path(name)).map(OsString::from);
+    let candidates =
+        std::iter::once("clang".to_owned()).chain(versions).filter(|name| on_path(name)).map(OsString::from);
     let candidates = known.is_none().then_some(candidates).into_iter().flatten();
     for clang in known.clone().into_iter().chain(candidates) {
         match major_version(&clang)? {

@@ -65,7 +65,9 @@ pub fn cost(args: &Cost) -> Outcome {
     let instrumented = load_what_loads(&args.instrumented)?;
     let mut rows = Vec::new();
     for program in plain.0.programs() {
-        let price = |object: &Object| Some(Price { figures: of(object, &program)?, nanos: time(object, &program, args.repeat) });
+        let price = |object: &Object| {
+            Some(Price { figures: of(object, &program)?, nanos: time(object, &program, args.repeat) })
+        };
         rows.push((program.clone(), price(&plain.0), price(&instrumented.0)));
     }
     let refused: Vec<_> = instrumented.1.iter().map(|r| (r.program.clone(), reason(r))).collect();
@@ -96,7 +98,8 @@ fn as_json(rows: &[Row], refused: &[(String, String)]) -> String {
     let price = |p: &Option<Price>| {
         p.as_ref().map(|p| json!({"instructions": p.figures.instructions, "jited_bytes": p.figures.jited_bytes, "verified": p.figures.verified, "nanos": p.nanos}))
     };
-    let rows: Vec<_> = rows.iter().map(|(n, a, b)| json!({"program": n, "plain": price(a), "instrumented": price(b)})).collect();
+    let rows: Vec<_> =
+        rows.iter().map(|(n, a, b)| json!({"program": n, "plain": price(a), "instrumented": price(b)})).collect();
     let refused: Vec<_> = refused.iter().map(|(n, why)| json!({"program": n, "reason": why})).collect();
     format!("{}\n", json!({"programs": rows, "refused": refused}))
 }
@@ -105,7 +108,9 @@ fn as_json(rows: &[Row], refused: &[(String, String)]) -> String {
 pub fn load_what_loads(path: &Path) -> Result<(Object, Vec<Refused>), Failure> {
     let bytes = fs::read(path).with_context(|| format!("object `{}`", path.display()))?;
     let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    Loader::new(&name, &bytes).load_what_loads().map_err(|e| Failure::new(e).help("loading programs needs root (CAP_BPF)"))
+    Loader::new(&name, &bytes)
+        .load_what_loads()
+        .map_err(|e| Failure::new(e).help("loading programs needs root (CAP_BPF)"))
 }
 
 /// The verifier's own last words, or the errno.

@@ -72,8 +72,10 @@ fn index(report: &Report, title: &str, names: &[String], prefix: usize) -> Strin
     out.push_str("</tr></thead><tbody>");
     for ((path, file), name) in report.files.iter().zip(names) {
         let (directory, file_name) = path[prefix..].rsplit_once('/').map_or(("", &path[prefix..]), |(d, f)| (d, f));
-        let directory = if directory.is_empty() { String::new() } else { format!("<span>{}/</span>", escape(directory)) };
-        let _ = write!(out, "<tr><th scope=\"row\"><a href=\"{name}\">{directory}<b>{}</b></a></th>", escape(file_name));
+        let directory =
+            if directory.is_empty() { String::new() } else { format!("<span>{}/</span>", escape(directory)) };
+        let _ =
+            write!(out, "<tr><th scope=\"row\"><a href=\"{name}\">{directory}<b>{}</b></a></th>", escape(file_name));
         for (_, ratio) in Summary::of_file(file).columns(&total) {
             out.push_str(&figure(ratio));
         }
