@@ -441,10 +441,10 @@ mod tests {
                 assert!(std::time::Instant::now() < end, "{way:?}: {:?}", sensor.stats());
                 let taken = sensor.poll(|e| match e.kind {
                     event::Kind::SYSCALL_UNLINK_2_X if e.text(1) == Some(b"/nonexistent/way") => {
-                        path = b"seen".to_vec()
+                        path = b"seen".to_vec();
                     }
                     event::Kind::SYSCALL_OPENAT_2_X if e.text(2) == Some(b"/proc/self/comm") => {
-                        ino = e.u64(6).unwrap_or(0)
+                        ino = e.u64(6).unwrap_or(0);
                     }
                     _ => {}
                 });
