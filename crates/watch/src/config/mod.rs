@@ -152,6 +152,8 @@ const OWN_DEFAULTS: &[&str] = &[
     "stdout_output.enabled=true",
     "log_stderr=true",
     "log_syslog=false",
+    "syscall_event_drops.actions[]=log",
+    "syscall_event_drops.actions[]=alert",
     "append_output[]={extra_output: 'container=%container.id', suggested_output: false, extra_fields: [container.name, \
      container.image.repository, container.image.tag, k8s.ns.name, k8s.pod.name]}",
 ];
