@@ -8,8 +8,8 @@ pub use replay::{command as replay_command, run as run_replay};
 
 use crate::exit::{Exit, Failure, Outcome};
 use crate::tools::Invocation;
-use args::WatchArgs;
 use anyhow::Context;
+use args::WatchArgs;
 use clap::CommandFactory;
 use std::io::Write;
 use watch::config::{Config, Kind};
