@@ -86,7 +86,9 @@ fn policy(text: &str) -> Policy {
 }
 
 fn many_ports(count: u16) -> String {
-    let rule = |n: u16| format!("  - {{name: r{n}, action: allow, to: 10.0.0.{}, protocol: tcp, port: {}}}\n", n % 250, 443 + count - n);
+    let rule = |n: u16| {
+        format!("  - {{name: r{n}, action: allow, to: 10.0.0.{}, protocol: tcp, port: {}}}\n", n % 250, 443 + count - n)
+    };
     let rules: String = (1..count).map(rule).collect();
     format!("name: p\nrules:\n{rules}  - {{name: last, action: allow, to: 10.0.0.10, protocol: tcp, port: 443}}\n")
 }
@@ -94,7 +96,10 @@ fn many_ports(count: u16) -> String {
 fn many_nets(count: u32) -> String {
     let net = |n: u32| format!("{}/28", std::net::Ipv4Addr::from(0x0a00_0000 + n * 64));
     let nets: Vec<String> = (0..count).map(net).collect();
-    format!("name: p\nsets: {{many: [{}]}}\nrules:\n  - {{name: r, action: allow, to: many, protocol: tcp, port: [443, 8000-8100]}}\n", nets.join(", "))
+    format!(
+        "name: p\nsets: {{many: [{}]}}\nrules:\n  - {{name: r, action: allow, to: many, protocol: tcp, port: [443, 8000-8100]}}\n",
+        nets.join(", ")
+    )
 }
 
 const ROUNDS: usize = 7;

@@ -13,6 +13,7 @@
 
 enum {
 	SHOT = 2,
+	PLAIN_BYTES = 14 + 20 + 4,
 	PULL_BYTES = 14 + 8 + 60 + 4,	/* Ethernet, two tags, the longest IPv4 header, ports */
 	ROW_PASSED = STAGES_PER_CHAIN,
 	ROWS = STAGES_PER_CHAIN + 1,
@@ -80,13 +81,25 @@ static __always_inline void look(struct view *view, const void *data, const void
 		view->too_many_tags = false;
 }
 
+/* Whether everything the programs look at lies in these bytes: no tags to step over, no options before the ports. */
+static __always_inline bool is_plain(const void *data, const void *end)
+{
+	__u16 type;
+
+	if (data + PLAIN_BYTES > end)
+		return false;
+	type = be16_at(data + 12);
+	return !is_tag(type) && (type != ETHERTYPE_IPV4 || (*(const __u8 *)(data + 14) & 15) <= MINIMUM_IHL);
+}
+
 /* Headers in page fragments are pulled into the linear part first: a sender must not choose what is looked at. */
 static __always_inline void linearize(struct __sk_buff *skb)
 {
 	__u32 wanted = skb->len < PULL_BYTES ? skb->len : PULL_BYTES;
 
-	if (skb->data_end - skb->data < wanted)
-		bpf_skb_pull_data(skb, wanted);
+	if (skb->data_end - skb->data >= wanted || is_plain((void *)(long)skb->data, (void *)(long)skb->data_end))
+		return;
+	bpf_skb_pull_data(skb, wanted);
 }
 
 static __always_inline void count(__u32 row, __u32 bytes)
