@@ -21,6 +21,8 @@ containerd: real containers
 runc: real containers
 busybox-static: the image of the test containers
 openssl: certificates for the TLS tests
+time: CPU time and memory of measured commands
+valgrind: instruction counts of measured commands
 "
 
 missing() {

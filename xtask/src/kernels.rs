@@ -25,7 +25,11 @@ const SCENARIOS: &[Scenario] = &[
         kernel: "6.1",
         boot: "lsm=lockdown,capability,yama,apparmor,bpf",
         asks: &[
-            ("check -r btf,kprobe,fentry,tracepoint,bpf-lsm,sleepable-bpf,trace-fs,bpf-fs", 0, "OK: all requirements satisfied"),
+            (
+                "check -r btf,kprobe,fentry,tracepoint,bpf-lsm,sleepable-bpf,trace-fs,bpf-fs",
+                0,
+                "OK: all requirements satisfied",
+            ),
             // The cloud kernel of this release is built without it.
             ("check -r kprobe-multi", 1, "CONFIG_FPROBE is off"),
             ("check -r program:tracing/tp_btf,program:lsm,program:ext,program:struct_ops,map:user_ringbuf", 0, "OK"),
@@ -39,7 +43,11 @@ const SCENARIOS: &[Scenario] = &[
     Scenario {
         kernel: "6.1",
         boot: "lsm=lockdown,capability,yama,apparmor",
-        asks: &[("check -r bpf-lsm", 1, "CONFIG_BPF_LSM=y but 'bpf' not in active LSM list; add lsm=...,bpf to kernel boot params")],
+        asks: &[(
+            "check -r bpf-lsm",
+            1,
+            "CONFIG_BPF_LSM=y but 'bpf' not in active LSM list; add lsm=...,bpf to kernel boot params",
+        )],
     },
     Scenario {
         kernel: "6.1",
@@ -54,7 +62,11 @@ const SCENARIOS: &[Scenario] = &[
         kernel: "6.12",
         boot: "lsm=lockdown,capability,yama,apparmor,bpf",
         asks: &[
-            ("check -r btf,kprobe,kprobe-multi,fentry,tracepoint,bpf-lsm,sleepable-bpf", 0, "OK: all requirements satisfied"),
+            (
+                "check -r btf,kprobe,kprobe-multi,fentry,tracepoint,bpf-lsm,sleepable-bpf",
+                0,
+                "OK: all requirements satisfied",
+            ),
             ("check -r attach:tcx,attach:uprobe_multi,ability:isa-v4,ability:token,map:arena", 0, "OK"),
             ("check -r kfunc:bpf_rcu_read_lock,lsm:file_open,iter:task,struct_ops:tcp_congestion_ops", 0, "OK"),
             ("check -r ability:load-acquire", 1, "came with Linux 6.15"),
@@ -74,11 +86,17 @@ const SCENARIOS: &[Scenario] = &[
 ];
 
 /// Debian suite of each kernel.
-const SUITES: &[(&str, &str)] = &[("5.10", "bullseye-security"), ("6.1", "bookworm-security"), ("6.12", "trixie"), ("7", "trixie-backports")];
+const SUITES: &[(&str, &str)] =
+    &[("5.10", "bullseye-security"), ("6.1", "bookworm-security"), ("6.12", "trixie"), ("7", "trixie-backports")];
 
 pub fn run(names: &[String]) -> Result<()> {
-    let wanted: Vec<&Scenario> = SCENARIOS.iter().filter(|s| names.is_empty() || names.iter().any(|n| n == s.kernel)).collect();
-    ensure!(!wanted.is_empty(), "no scenario for {names:?}; there are {:?}", SUITES.iter().map(|(name, _)| *name).collect::<Vec<_>>());
+    let wanted: Vec<&Scenario> =
+        SCENARIOS.iter().filter(|s| names.is_empty() || names.iter().any(|n| n == s.kernel)).collect();
+    ensure!(
+        !wanted.is_empty(),
+        "no scenario for {names:?}; there are {:?}",
+        SUITES.iter().map(|(name, _)| *name).collect::<Vec<_>>()
+    );
     needs("qemu-system-x86_64", "qemu-system-x86")?;
     let hawkbell = build()?;
     let cache = cache()?;
@@ -125,7 +143,8 @@ struct Kernel {
 fn fetch(cache: &Path, name: &str) -> Result<Kernel> {
     let dir = cache.join(name);
     if !dir.join("release").is_file() {
-        let suite = SUITES.iter().find(|(known, _)| *known == name).map(|(_, suite)| *suite).context("unknown kernel")?;
+        let suite =
+            SUITES.iter().find(|(known, _)| *known == name).map(|(_, suite)| *suite).context("unknown kernel")?;
         download(cache, suite, &dir).with_context(|| format!("fetch kernel {name} from {suite}"))?;
     }
     let release = fs::read_to_string(dir.join("release"))?.trim().to_owned();
@@ -136,7 +155,10 @@ fn download(cache: &Path, suite: &str, dir: &Path) -> Result<()> {
     let apt = Apt::new(cache, suite)?;
     apt.run("apt-get", &["update"])?;
     let depends = apt.run("apt-cache", &["depends", "linux-image-cloud-amd64"])?;
-    let package = depends.lines().filter_map(|line| line.trim().strip_prefix("Depends: ")).find(|p| p.starts_with("linux-image-"));
+    let package = depends
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("Depends: "))
+        .find(|p| p.starts_with("linux-image-"));
     let package = package.context("linux-image-cloud-amd64 names no kernel")?.to_owned();
     let release = package.trim_start_matches("linux-image-").to_owned();
     // From 7 on the parts of a kernel are packages of their own.
@@ -194,7 +216,11 @@ fn busybox(cache: &Path) -> Result<PathBuf> {
     if !own.is_file() {
         let dir = cache.join("unpacked-busybox");
         fs::create_dir_all(&dir)?;
-        command(Command::new("apt-get").args(["-q", "-o", "APT::Sandbox::User=root", "download", "busybox-static"]).current_dir(&dir))?;
+        command(
+            Command::new("apt-get")
+                .args(["-q", "-o", "APT::Sandbox::User=root", "download", "busybox-static"])
+                .current_dir(&dir),
+        )?;
         let archive = find(&dir, "busybox-static")?;
         command(Command::new("dpkg-deb").arg("-x").arg(archive).arg(&dir))?;
         fs::copy(dir.join("bin/busybox"), &own)?;
@@ -267,7 +293,20 @@ fn emulate(scenario: &Scenario, kernel: &Kernel, initrd: &Path) -> Result<String
     let append = format!("console=ttyS0 panic=-1 quiet loglevel=1 mitigations=off nokaslr {}", scenario.boot);
     let output = Command::new("timeout")
         .args(["-k", "5", "300", "qemu-system-x86_64", "-machine", "q35,usb=off", "-accel", "tcg,thread=multi"])
-        .args(["-cpu", "max,-cx16", "-smp", "2", "-m", "1024", "-display", "none", "-nodefaults", "-no-reboot", "-nic", "none"])
+        .args([
+            "-cpu",
+            "max,-cx16",
+            "-smp",
+            "2",
+            "-m",
+            "1024",
+            "-display",
+            "none",
+            "-nodefaults",
+            "-no-reboot",
+            "-nic",
+            "none",
+        ])
         .arg("-kernel")
         .arg(&kernel.image)
         .arg("-initrd")
@@ -283,7 +322,8 @@ fn judge(scenario: &Scenario, kernel: &Kernel, said: &str) -> usize {
     let mut failed = 0;
     for (at, (ask, status, text)) in scenario.asks.iter().enumerate() {
         let part = said.split(&format!("@ask {at}\n")).nth(1).and_then(|rest| rest.split_once("@status "));
-        let (output, got) = part.map_or(("no answer from the guest", ""), |(output, rest)| (output, rest.lines().next().unwrap_or("")));
+        let (output, got) =
+            part.map_or(("no answer from the guest", ""), |(output, rest)| (output, rest.lines().next().unwrap_or("")));
         let ok = got == status.to_string() && output.contains(text);
         failed += usize::from(!ok);
         let mark = if ok { "ok  " } else { "FAIL" };

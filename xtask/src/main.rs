@@ -1,6 +1,7 @@
-//! Chores of the project that are too long for a make target: `docs`, `kernels`. Depends on nothing of ours: it drives
+//! Chores of the project that are too long for a make target: `bench`, `docs`, `kernels`. Depends on nothing of ours: it drives
 //! the built programs from outside.
 
+mod bench;
 mod cpio;
 mod kernels;
 
@@ -10,10 +11,11 @@ use std::process::Command;
 fn main() -> Result<()> {
     let mut args = std::env::args().skip(1);
     match args.next().as_deref() {
+        Some("bench") => bench::run(),
         Some("docs") => docs(),
         Some("kernels") => kernels::run(&args.collect::<Vec<_>>()),
-        Some(other) => bail!("unknown chore `{other}`: there are docs, kernels"),
-        None => bail!("name a chore: docs, kernels"),
+        Some(other) => bail!("unknown chore `{other}`: there are bench, docs, kernels"),
+        None => bail!("name a chore: bench, docs, kernels"),
     }
 }
 

@@ -141,8 +141,20 @@ const INCLUDE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/include");
 
 /// `-mcpu=v3` (32-bit jumps and arithmetic) needs kernel 5.1; ring buffers need 5.8 anyway.
 const FLAGS: &[&str] = &[
-    "-target", "bpf", "-mcpu=v3", "-g", "-O2", "-std=gnu11", "-nostdinc", "-Wall", "-Werror", "-Wno-unused-function",
-    "-Wno-missing-declarations", "-Wno-compare-distinct-pointer-types", "-fno-addrsig", "-fno-stack-protector",
+    "-target",
+    "bpf",
+    "-mcpu=v3",
+    "-g",
+    "-O2",
+    "-std=gnu11",
+    "-nostdinc",
+    "-Wall",
+    "-Werror",
+    "-Wno-unused-function",
+    "-Wno-missing-declarations",
+    "-Wno-compare-distinct-pointer-types",
+    "-fno-addrsig",
+    "-fno-stack-protector",
 ];
 
 const NO_CLANG: &str = "no clang that can compile for BPF was found\n\

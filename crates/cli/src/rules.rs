@@ -55,9 +55,11 @@ struct ListArgs {
     /// Only this rule
     #[arg(long, value_name = "NAME")]
     rule: Option<String>,
-    /// With conditions, fields and events, as JSON
+    /// As --format json: with conditions, fields and events
     #[arg(long)]
     json: bool,
+    #[arg(long, default_value = "text", conflicts_with = "json")]
+    format: FormatArg,
 }
 
 /// List the fields that rules can name
@@ -181,9 +183,13 @@ fn validate(args: &ValidateArgs) -> Outcome {
 
 fn list(args: &ListArgs) -> Outcome {
     let mut prepared = load(&args.source)?;
-    prepared.config.style.json = args.json;
-    let text = describe::rules(&prepared, args.rule.as_deref());
-    let missing = || Failure::message(format!("rule \"{}\": not loaded", args.rule.as_deref().unwrap_or_default()));
+    let only = args.rule.as_deref();
+    prepared.config.style.json = args.json || args.format == FormatArg::Json;
+    let text = match args.format {
+        FormatArg::Markdown => describe::rules_markdown(&prepared, only),
+        FormatArg::Text | FormatArg::Json => describe::rules(&prepared, only),
+    };
+    let missing = || Failure::message(format!("rule \"{}\": not loaded", only.unwrap_or_default()));
     print(&text.ok_or_else(|| missing().help("`hawkbell rules list` shows the names"))?)
 }
 

@@ -201,6 +201,11 @@ fn shipped_rules_load_when_nothing_is_given() {
     assert!(out.lines().count() > 60, "{out}");
     let (out, _, _) = run(hawkbell().args(["rules", "list", "--json"]));
     let described: Value = serde_json::from_str(&out).unwrap();
+    let (out, _, _) = run(hawkbell().args(["rules", "list", "--format", "markdown"]));
+    assert!(
+        out.starts_with("Rule | Priority | Tags | Description\n") && out.contains("\nPassword file read | Warning | "),
+        "{out}"
+    );
     assert!(described["rules"].as_array().is_some_and(|rules| rules.len() >= 30));
 }
 

@@ -146,6 +146,24 @@ fn a_program_that_does_not_read_holds_up_nobody() {
 }
 
 #[test]
+fn what_is_left_behind_at_the_end_is_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let (release, log) = (dir.path().join("release"), dir.path().join("log"));
+    // The program outlives the run, so it must not hold the pipes that this test reads.
+    let program = format!("program_output.program=while [ ! -e {} ]; do sleep 0.05; done", release.display());
+    let options = ["program_output.enabled=true", &program, "program_output.keep_alive=true"];
+    let mut command = replay(dir.path(), 3_000, &options);
+    command.stdout(Stdio::null()).stderr(std::fs::File::create(&log).unwrap());
+    assert!(command.status().unwrap().success());
+    std::fs::write(&release, "").unwrap();
+    let log = std::fs::read_to_string(&log).unwrap();
+    let line = lines_with(&log, "output \"program\": ")[0];
+    let numbers: Vec<usize> = line.split(' ').filter_map(|word| word.parse().ok()).collect();
+    let counted: usize = numbers.iter().rev().take(3).sum();
+    assert_eq!(counted, 3_000, "delivered, undeliverable and dropped make all: {line}");
+}
+
+#[test]
 fn http_posts_every_alert_and_keeps_the_connection() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(200, 3);

@@ -1,29 +1,38 @@
 //! Open files of a process: descriptors, what they are, and for sockets both ends.
 //! Comes in: the folder of a process below /proc. Goes out: [`Fd`] values in ascending order.
 
-use crate::procs::{link, number, numbers};
+use crate::procs::{link, number, numbers, text};
 use crate::sockets::Namespaces;
 use event::snapshot::{Fd, FdDetail, FdType};
+use std::cell::OnceCell;
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
 /// Reads `dir/fd`. Descriptors closed meanwhile are left out.
 pub(crate) fn read(dir: &Path, namespaces: &mut Namespaces) -> Vec<Fd> {
-    numbers(&dir.join("fd")).filter_map(|fd| one(dir, fd, namespaces)).collect()
+    let namespace = OnceCell::new();
+    let mut socket = |ino: u64, fd: i64| {
+        let number = *namespace.get_or_init(|| Namespaces::number(dir));
+        let unknown = || Fd { fd, ino, ty: FdType::Unsupported, detail: named(b"") };
+        namespaces.of(number, dir).find(ino, fd).unwrap_or_else(unknown)
+    };
+    let open = dir.join("fd");
+    let one = |fd: i64| {
+        let path = open.join(fd.to_string());
+        let target = link(&path);
+        match bracketed(&target, b"socket:[") {
+            Some(ino) => Some(socket(ino, fd)),
+            None if target.is_empty() => None,
+            None => other_than_socket(dir, fd, &path, target),
+        }
+    };
+    numbers(&open).filter_map(one).collect()
 }
 
-fn one(dir: &Path, fd: i64, namespaces: &mut Namespaces) -> Option<Fd> {
-    let path = dir.join("fd").join(fd.to_string());
-    let target = link(&path);
-    let file = fs::metadata(&path).ok();
+fn other_than_socket(dir: &Path, fd: i64, path: &Path, target: Vec<u8>) -> Option<Fd> {
+    let file = fs::metadata(path).ok();
     let ino = file.as_ref().map_or(0, MetadataExt::ino);
-    if target.is_empty() {
-        return None;
-    }
-    if let Some(socket) = bracketed(&target, b"socket:[") {
-        return namespaces.of(dir).find(socket, fd).or(Some(Fd { fd, ino: socket, ty: FdType::Unsupported, detail: named(b"") }));
-    }
     let ty = special(&target).or(file.as_ref().map(of_file))?;
     let detail = match (ty, &file) {
         (FdType::FileV2, Some(file)) => {
@@ -40,12 +49,19 @@ fn one(dir: &Path, fd: i64, namespaces: &mut Namespaces) -> Option<Fd> {
 /// Files without a path in any file system.
 fn special(target: &[u8]) -> Option<FdType> {
     let anonymous: &[(&[u8], FdType)] = &[
-        (b"pipe:[", FdType::Fifo), (b"/memfd:", FdType::Memfd), (b"pidfd:[", FdType::Pidfd),
-        (b"anon_inode:[eventfd]", FdType::Event), (b"anon_inode:[eventpoll]", FdType::Eventpoll),
-        (b"anon_inode:inotify", FdType::Inotify), (b"anon_inode:[signalfd]", FdType::Signalfd),
-        (b"anon_inode:[timerfd]", FdType::Timerfd), (b"anon_inode:[io_uring]", FdType::IoUring),
-        (b"anon_inode:[userfaultfd]", FdType::Userfaultfd), (b"anon_inode:[pidfd]", FdType::Pidfd),
-        (b"anon_inode:bpf", FdType::Bpf), (b"anon_inode:", FdType::Unsupported),
+        (b"pipe:[", FdType::Fifo),
+        (b"/memfd:", FdType::Memfd),
+        (b"pidfd:[", FdType::Pidfd),
+        (b"anon_inode:[eventfd]", FdType::Event),
+        (b"anon_inode:[eventpoll]", FdType::Eventpoll),
+        (b"anon_inode:inotify", FdType::Inotify),
+        (b"anon_inode:[signalfd]", FdType::Signalfd),
+        (b"anon_inode:[timerfd]", FdType::Timerfd),
+        (b"anon_inode:[io_uring]", FdType::IoUring),
+        (b"anon_inode:[userfaultfd]", FdType::Userfaultfd),
+        (b"anon_inode:[pidfd]", FdType::Pidfd),
+        (b"anon_inode:bpf", FdType::Bpf),
+        (b"anon_inode:", FdType::Unsupported),
     ];
     anonymous.iter().find(|(prefix, _)| target.starts_with(prefix)).map(|(_, ty)| *ty)
 }
@@ -78,7 +94,7 @@ fn pidfd_name(dir: &Path, fd: i64) -> Vec<u8> {
 }
 
 fn fdinfo(dir: &Path, fd: i64) -> String {
-    fs::read_to_string(dir.join("fdinfo").join(fd.to_string())).unwrap_or_default()
+    text(&dir.join("fdinfo").join(fd.to_string()))
 }
 
 fn bracketed(target: &[u8], prefix: &[u8]) -> Option<u64> {
@@ -96,8 +112,17 @@ fn flags(dir: &Path, fd: i64) -> u32 {
 /// uapi/asm-generic/fcntl.h with the x86 numbers, to `file_flags`.
 fn open_flags(native: u32) -> u32 {
     const PAIRS: [(u32, u32); 11] = [
-        (0o100, 4), (0o200, 32), (0o1000, 256), (0o2000, 8), (0o4000, 64), (0o10000, 16), (0o40000, 512),
-        (0o100_000, 2048), (0o200_000, 1024), (0o2_000_000, 4096), (0o4_010_000, 128),
+        (0o100, 4),
+        (0o200, 32),
+        (0o1000, 256),
+        (0o2000, 8),
+        (0o4000, 64),
+        (0o10000, 16),
+        (0o40000, 512),
+        (0o100_000, 2048),
+        (0o200_000, 1024),
+        (0o2_000_000, 4096),
+        (0o4_010_000, 128),
     ];
     let access = match native & 3 {
         0 => 1,
@@ -146,7 +171,10 @@ mod tests {
         assert!(matches!(listening.detail, FdDetail::Server { port: p, .. } if p == port), "{listening:?}");
         for end in [mine(client.as_raw_fd()), mine(accepted.as_raw_fd())] {
             assert_eq!(end.ty, FdType::Ipv4Sock);
-            assert!(matches!(end.detail, FdDetail::Socket { dport, .. } if dport == port), "server is the destination: {end:?}");
+            assert!(
+                matches!(end.detail, FdDetail::Socket { dport, .. } if dport == port),
+                "server is the destination: {end:?}"
+            );
         }
     }
 

@@ -38,6 +38,7 @@ fn speed(sys: &Path, name: &str) -> u64 {
 }
 
 #[cfg(test)]
+#[allow(clippy::print_stdout)] // a skipped test says why
 mod tests {
     use super::*;
 

@@ -128,8 +128,7 @@ pub fn test_run(program: std::os::fd::BorrowedFd<'_>, input: &[u8], times: u32) 
         ..Default::default()
     };
     // SAFETY: the kernel reads `data_size_in` bytes of `input` and fills fields of `opts`; both outlive the call.
-    let status =
-        unsafe { bpf::bpf_prog_test_run_opts(std::os::fd::AsRawFd::as_raw_fd(&program), &raw mut opts) };
+    let status = unsafe { bpf::bpf_prog_test_run_opts(std::os::fd::AsRawFd::as_raw_fd(&program), &raw mut opts) };
     if status < 0 { Err(-status) } else { Ok((opts.retval, opts.duration)) }
 }
 

@@ -138,8 +138,7 @@ impl<'a> Loader<'a> {
         self.attempt(&[])
     }
 
-    /// Loads what the kernel takes and says what it refused. A refusal costs one more attempt without that program;
-    /// one for want of permission drops the other programs of the same type as well, since they meet the same answer.
+    /// Loads what the kernel takes and says what it refused. A refusal costs one more attempt without that program.
     ///
     /// # Errors
     /// What is not about one program: the object itself, a map, a global.

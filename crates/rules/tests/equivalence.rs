@@ -94,7 +94,7 @@ fn event() -> impl Strategy<Value = (Kind, FakeEvent)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn programs_keep_the_meaning(

@@ -171,3 +171,24 @@ fn fields_are_extracted_once_and_lazily() {
         assert_eq!(event.extractions.get(), 2, "proc.name and fd.name, each once");
     }
 }
+
+#[test]
+fn many_rules_cost_one_look_up() {
+    let mut loader = Loader::new(Setup::builtin());
+    let rule = |i: usize| {
+        let condition = format!("evt.type = openat and fd.name contains x{i} and proc.name in (p{i}, q{i})");
+        format!("- rule: r{i}\n  desc: d\n  condition: {condition}\n  output: o\n  priority: INFO\n")
+    };
+    assert!(loader.load("x.yaml", &(0..500).map(rule).collect::<String>()).successful());
+    let program = loader.rule_set().program(Matching::First);
+    let source = program.source("syscall").expect("a source");
+    let evaluate = |name: &str| {
+        let event = read_event(&[&format!("proc.name: \"{name}\""), "fd.name: \"x77 x300\""]).1;
+        let mut matched = Vec::new();
+        program.evaluate(source, Kind::SYSCALL_OPENAT_2_X, &event, &Bump::new(), &mut matched);
+        (matched.iter().map(|id| id.0).collect::<Vec<_>>(), event.extractions.get())
+    };
+    assert_eq!(evaluate("cat"), (vec![], 1), "no rule demands this name, so nothing else is looked at");
+    assert_eq!(evaluate("q77"), (vec![77], 2));
+    assert_eq!(evaluate("p78"), (vec![], 2));
+}

@@ -16,30 +16,32 @@ enum { PATH_DEPTH = 96, NAME_BYTES = 256 };
 /* Address of the open file behind a descriptor of the current process, 0 = none. */
 FN __u64 file_of(__s64 fd)
 {
-	struct fdtable *table = BPF_CORE_READ(this_task(), files, fdt);
+	struct fdtable *table = GET(files_struct, GET(task_struct, this_task(), files), fdt);
+
 	__u64 file = 0;
 
-	if (fd < 0 || fd >= BPF_CORE_READ(table, max_fds))
+	if (fd < 0 || fd >= GET(fdtable, table, max_fds))
 		return 0;
-	kernel_read(file, BPF_CORE_READ(table, fd) + fd);
+	/* a probe read at last: functions return numbers, not what the verifier knows to be pointers */
+	kernel_read(file, GET(fdtable, table, fd) + fd);
 	return file;
 }
 
 /* OPEN_UPPER or OPEN_LOWER for files of overlay mounts, else 0. Right behind the inode lies the upper dentry. */
-FN __u32 overlay_layer(__u64 inode_address)
+static __always_inline __u32 overlay_layer(struct inode *inode)
 {
-	struct inode *inode = (void *)inode_address;
+	__u64 at = (__u64)inode + bpf_core_type_size(struct inode);
 	struct dentry *upper = NULL;
 
-	if (BPF_CORE_READ(inode, i_sb, s_magic) != OVERLAY_MAGIC)
+	if (GET(super_block, GET(inode, inode, i_sb), s_magic) != OVERLAY_MAGIC)
 		return 0;
-	kernel_read(upper, inode_address + bpf_core_type_size(struct inode));
+	kernel_read(upper, at);
 	return upper && BPF_CORE_READ(upper, d_inode) ? OPEN_UPPER : OPEN_LOWER;
 }
 
 static __always_inline __u32 inode_dev(struct inode *inode)
 {
-	__u32 dev = BPF_CORE_READ(inode, i_sb, s_dev);
+	__u32 dev = GET(super_block, GET(inode, inode, i_sb), s_dev);
 
 	return encode_dev(dev >> 20, dev & 0xfffff);
 }

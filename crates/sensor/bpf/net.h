@@ -18,9 +18,9 @@ FN __u64 sock_of(__s64 fd)
 	struct file *file = (void *)file_of(fd);
 	struct socket *socket;
 
-	if ((BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
+	if ((GET(inode, GET(file, file, f_inode), i_mode) & S_IFMT) != S_IFSOCK)
 		return 0;
-	socket = BPF_CORE_READ(file, private_data);
+	socket = GET(file, file, private_data);
 	return (__u64)BPF_CORE_READ(socket, sk);
 }
 
@@ -142,7 +142,7 @@ FN int put_tuple(__u32 area, __s64 fd, __u8 how)
 		return 0;
 	}
 	sk = (void *)sock_of(fd);
-	family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	family = GET(sock, sk, __sk_common.skc_family);
 	if (family == AF_UNIX) {
 		put_unix_tuple(area, (__u64)sk, in);
 		return 0;
@@ -151,11 +151,11 @@ FN int put_tuple(__u32 area, __s64 fd, __u8 how)
 		put_empty(s);
 		return 0;
 	}
-	e.local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
-	e.remote_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
+	e.local_port = GET(sock, sk, __sk_common.skc_num);
+	e.remote_port = bpf_ntohs(GET(sock, sk, __sk_common.skc_dport));
 	if (family == AF_INET) {
-		e.local[0] = BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr);
-		e.remote[0] = BPF_CORE_READ(sk, __sk_common.skc_daddr);
+		e.local[0] = GET(sock, sk, __sk_common.skc_rcv_saddr);
+		e.remote[0] = GET(sock, sk, __sk_common.skc_daddr);
 	} else {
 		BPF_CORE_READ_INTO(&e.local, sk, __sk_common.skc_v6_rcv_saddr.in6_u.u6_addr32);
 		BPF_CORE_READ_INTO(&e.remote, sk, __sk_common.skc_v6_daddr.in6_u.u6_addr32);

@@ -158,7 +158,7 @@ FN int put_credentials_and_exe(__u32 area)
 	struct file *exe = BPF_CORE_READ(task, mm, exe_file);
 	struct dentry *dentry = BPF_CORE_READ(exe, f_path.dentry);
 	struct inode *inode = BPF_CORE_READ(exe, f_inode);
-	__u32 layer = overlay_layer((__u64)inode), flags = 0;
+	__u32 layer = overlay_layer(inode), flags = 0;
 	bool memfd = is_memfd(dentry);
 
 	if (is_writable((__u64)inode))

@@ -14,7 +14,7 @@ enum { FILL_PLAIN, FILL_NET, FILL_MISC, FILL_CLONE, FILL_EXEC, FILLS };
 
 enum step_op {
 	OP_END,
-	/* plain: any program */
+	/* plain: any program; the first three are part of the loop itself */
 	OP_U64, OP_S32, OP_U32, OP_U16, OP_U8, OP_STR, OP_CONV32, OP_CONV16, OP_CONV8, OP_ZERO, OP_UREAD64, OP_UREAD32,
 	OP_TIMESPEC, OP_DATA, OP_VM, OP_STR_OK, OP_MOUNTFLAGS, OP_CAPS, OP_FILE, OP_OPENFLAGS, OP_OPENMODE,
 	OP_LAYER16, OP_PIPE, OP_SC,

@@ -30,13 +30,13 @@ FN int look_at_file(__u32 area, __u8 how)
 	if (s->ret <= 0)
 		return 0;
 	file = (void *)file_of(s->ret);
-	inode = BPF_CORE_READ(file, f_inode);
+	inode = GET(file, file, f_inode);
 	if (!inode)
 		return 0;
 	s->var[0] = inode_dev(inode);
-	s->var[1] = BPF_CORE_READ(inode, i_ino);
-	s->var[2] = overlay_layer((__u64)inode);
-	if (BPF_CORE_READ(file, f_mode) & FMODE_CREATED)
+	s->var[1] = GET(inode, inode, i_ino);
+	s->var[2] = overlay_layer(inode);
+	if (GET(file, file, f_mode) & FMODE_CREATED)
 		s->var[2] |= OPEN_CREATED;
 	return 0;
 }
@@ -105,15 +105,6 @@ FN int plain_step(__u32 area, __u32 op, __u32 a, __u32 b)
 	__u64 v = value(s, a), out;
 
 	switch (op) {
-	case OP_U64:
-		put64(s, v);
-		return true;
-	case OP_S32:
-		put64(s, (__s64)(__s32)v);
-		return true;
-	case OP_U32:
-		put32(s, v);
-		return true;
 	case OP_U16:
 		put16(s, v);
 		return true;
@@ -200,6 +191,13 @@ static __always_inline void follow(struct scratch *s, __u32 area, const struct r
 
 		if (op == OP_END)
 			break;
+		if (op <= OP_U32) { /* the most frequent ones, without a call */
+			__u64 v = value(s, a);
+
+			*(__u64 *)here(s) = op == OP_S32 ? (__s64)(__s32)v : v;
+			done(s, op == OP_U32 ? 4 : 8);
+			continue;
+		}
 		if (plain_step(area, op, a, b))
 			continue;
 		if (family == FILL_NET)

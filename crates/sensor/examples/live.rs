@@ -13,7 +13,7 @@ fn main() {
     let seconds = args.next().and_then(|a| a.parse().ok()).unwrap_or(5);
     let named: BTreeSet<Sc> = args.filter_map(|a| Sc::by_name(&a)).collect();
     let quiet = std::env::var_os("QUIET").is_some();
-    let selected = if named.is_empty() { Sc::all().collect() } else { named };
+    let selected = if named.is_empty() && std::env::args().count() < 3 { Sc::all().collect() } else { named };
     let start = Instant::now();
     let (mut sensor, blind) = match Sensor::open(Options { selected, ..Options::default() }) {
         Ok(opened) => opened,

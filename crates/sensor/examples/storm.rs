@@ -67,5 +67,7 @@ fn getppid() {
 }
 
 fn open_nothing() {
-    std::hint::black_box(rustix::fs::open("/nonexistent", rustix::fs::OFlags::RDONLY, rustix::fs::Mode::empty()).is_ok());
+    std::hint::black_box(
+        rustix::fs::open("/nonexistent", rustix::fs::OFlags::RDONLY, rustix::fs::Mode::empty()).is_ok(),
+    );
 }

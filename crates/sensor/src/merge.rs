@@ -25,7 +25,8 @@ impl Rings {
         (0..self.rings.len()).for_each(|i| self.refresh(i));
         let mut taken = 0;
         while taken < limit {
-            let Some((i, _)) = self.heads.iter().enumerate().min_by_key(|(_, ts)| **ts).filter(|(_, ts)| **ts <= horizon)
+            let Some((i, _)) =
+                self.heads.iter().enumerate().min_by_key(|(_, ts)| **ts).filter(|(_, ts)| **ts <= horizon)
             else {
                 break;
             };

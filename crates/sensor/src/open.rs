@@ -80,8 +80,16 @@ impl Sensor {
         let (selected, counts) = (object.map(".data.selected")?, object.map("counts")?);
         let wanted = options.selected.clone();
         let mut sensor = Sensor {
-            object, links: Vec::new(), rings: Rings::new(mapped), selected, counts, options,
-            delivered: 0, decode_errors: 0, idle: SHORTEST, boot_ns,
+            object,
+            links: Vec::new(),
+            rings: Rings::new(mapped),
+            selected,
+            counts,
+            options,
+            delivered: 0,
+            decode_errors: 0,
+            idle: SHORTEST,
+            boot_ns,
         };
         blind.extend(sensor.select(&wanted)?);
         sensor.check_sight(&blind)?;
@@ -208,11 +216,17 @@ fn map_ring(cpu: u16, map: &Map) -> Result<(u16, Ring), Error> {
     Ok((cpu, ring))
 }
 
-fn load(options: &Options, possible: &[u16], ring: Option<&Map>, boot_ns: u64) -> Result<(Object, Vec<Refused>), Error> {
+fn load(
+    options: &Options,
+    possible: &[u16],
+    ring: Option<&Map>,
+    boot_ns: u64,
+) -> Result<(Object, Vec<Refused>), Error> {
     let cpus = u32::from(possible.last().copied().unwrap_or(0)) + 1;
     let mut loader = Loader::new("sensor", OBJECT)
         .global("boot_ns", &boot_ns.to_ne_bytes())
         .global("snaplen", &u32::from(options.snaplen).to_ne_bytes())
+        .global("casts", &[u8::from(kernel_release() >= (6, 4))])
         .global("drop_failed", &[u8::from(options.drop_failed)])
         .max_entries("scratches", cpus * AREAS)
         .max_entries("rings", cpus);
@@ -223,6 +237,14 @@ fn load(options: &Options, possible: &[u16], ring: Option<&Map>, boot_ns: u64) -
         loader = loader.autoload(hook.program, options.enter_copies);
     }
     Ok(loader.load_what_loads()?)
+}
+
+/// Major and minor of the running kernel; (0, 0) when its name does not begin with numbers.
+fn kernel_release() -> (u32, u32) {
+    let uname = rustix::system::uname();
+    let release = uname.release().to_string_lossy();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map_while(|n| n.parse().ok());
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }
 
 fn of_refused(refused: &Refused) -> Blind {
@@ -258,7 +280,11 @@ fn mark(bytes: &mut [u8; CALLS], nr: usize, bit: u8) {
 
 /// The objects of the sensor as they are compiled in, for looking at what the verifier makes of them.
 pub fn objects() -> Vec<Loader<'static>> {
-    vec![Loader::new("sensor", OBJECT).max_entries("scratches", AREAS)]
+    vec![
+        Loader::new("sensor", OBJECT)
+            .max_entries("scratches", AREAS)
+            .global("casts", &[u8::from(kernel_release() >= (6, 4))]),
+    ]
 }
 
 /// Programs that do nothing on the hooks of the sensor, for measurements.
@@ -290,6 +316,7 @@ const SHORTEST: Duration = Duration::from_millis(1);
 const LONGEST: Duration = Duration::from_millis(5);
 
 #[cfg(test)]
+#[allow(clippy::print_stdout)] // a skipped test says why
 mod tests {
     use super::*;
 
@@ -306,8 +333,35 @@ mod tests {
         }
         assert_eq!(object.programs(), [good]);
         let cause = |name: &str| refused.iter().find(|r| r.program == name).map(|r| r.cause);
-        assert_eq!((cause(bad[0]), cause(bad[1])), (Some(load::Cause::Verifier), Some(load::Cause::Missing)), "{refused:?}");
+        assert_eq!(
+            (cause(bad[0]), cause(bad[1])),
+            (Some(load::Cause::Verifier), Some(load::Cause::Missing)),
+            "{refused:?}"
+        );
         assert!(refused.iter().all(|r| r.to_string().starts_with("load program `")));
+    }
+
+    /// Sizes that both sides write down, as the loaded maps have them.
+    #[test]
+    fn both_sides_agree_on_sizes() {
+        let object = match objects()[0].clone().only(["sys_exit"]).load() {
+            Ok(object) => object,
+            Err(e) => return println!("skipped: {e}"),
+        };
+        let value_bytes = |map: &str| object.map(map).expect("the map").value_bytes() as usize;
+        assert_eq!(value_bytes(".data.selected"), CALLS);
+        assert!(value_bytes("counts") >= crate::Counter::ALL.len() * 8);
+        assert_eq!(object.map("scratches").expect("the map").max_entries(), AREAS);
+        let slots = HOOKS.iter().filter(|h| matches!(h.place, Place::Filler(_))).count();
+        assert_eq!(object.map("fillers").expect("the map").max_entries() as usize, slots);
+    }
+
+    #[test]
+    fn every_program_has_a_hook_and_every_hook_a_program() {
+        let programs: BTreeSet<String> =
+            objects()[0].programs().expect("a BPF object").into_iter().map(|p| p.name).collect();
+        let hooks: BTreeSet<String> = HOOKS.iter().map(|h| h.program.to_owned()).collect();
+        assert_eq!(programs, hooks);
     }
 
     #[test]
@@ -321,7 +375,11 @@ mod tests {
     fn selected_calls_have_their_byte() {
         let bytes = bytes_per_call(&BTreeSet::from([Sc::OPENAT, Sc::MMAP2, Sc::SCHED_SWITCH]));
         assert_eq!((bytes[257], bytes[500], bytes[0]), (WANTED, WANTED, 0));
-        assert_eq!((bytes[295], bytes[192], bytes[102]), (WANTED_32, WANTED_32, WANTED_32), "openat, mmap2, socketcall");
+        assert_eq!(
+            (bytes[295], bytes[192], bytes[102]),
+            (WANTED_32, WANTED_32, WANTED_32),
+            "openat, mmap2, socketcall"
+        );
         assert_eq!(bytes.iter().filter(|b| **b != 0).count(), 5);
     }
 }

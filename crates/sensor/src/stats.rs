@@ -29,9 +29,21 @@ pub enum Counter {
 impl Counter {
     /// Every counter in the order of the kernel side.
     pub const ALL: [Counter; 15] = [
-        Counter::Events, Counter::DropsBuffer, Counter::CloneForkExit, Counter::ExecveExit, Counter::ConnectEnter,
-        Counter::ConnectExit, Counter::OpenEnter, Counter::OpenExit, Counter::DirFileExit, Counter::OtherInterestExit,
-        Counter::CloseExit, Counter::ProcExit, Counter::DropsEventSize, Counter::DropsNoProgram, Counter::DropsScratch,
+        Counter::Events,
+        Counter::DropsBuffer,
+        Counter::CloneForkExit,
+        Counter::ExecveExit,
+        Counter::ConnectEnter,
+        Counter::ConnectExit,
+        Counter::OpenEnter,
+        Counter::OpenExit,
+        Counter::DirFileExit,
+        Counter::OtherInterestExit,
+        Counter::CloseExit,
+        Counter::ProcExit,
+        Counter::DropsEventSize,
+        Counter::DropsNoProgram,
+        Counter::DropsScratch,
     ];
 
     /// Name in status and metrics.
@@ -108,7 +120,10 @@ mod tests {
         cpu[Counter::DropsBuffer as usize] = 3;
         cpu[Counter::OpenExit as usize] = 2;
         let stats = Stats { per_cpu: vec![cpu, cpu], ..Stats::default() };
-        assert_eq!((stats.total(Counter::Events), stats.drops(), stats.cpu_drops(1), stats.cpu_drops(9)), (20, 6, 3, 0));
+        assert_eq!(
+            (stats.total(Counter::Events), stats.drops(), stats.cpu_drops(1), stats.cpu_drops(9)),
+            (20, 6, 3, 0)
+        );
     }
 
     #[test]

@@ -88,6 +88,22 @@ pub fn rules(prepared: &Prepared, only: Option<&str>) -> Option<String> {
     }
 }
 
+/// The enabled rules as a Markdown table. `None` when `only` is not loaded.
+pub fn rules_markdown(prepared: &Prepared, only: Option<&str>) -> Option<String> {
+    let wanted = |rule: &&rules::Rule| only.is_none_or(|only| rule.name == only);
+    let found: Vec<&rules::Rule> = prepared.rules.enabled().filter(wanted).collect();
+    if only.is_some() && found.is_empty() {
+        return None;
+    }
+    let mut text = String::from("Rule | Priority | Tags | Description\n:----|:---------|:-----|:-----------\n");
+    for rule in found {
+        let description = rule.description.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|");
+        let name = rule.name.replace('|', "\\|");
+        let _ = writeln!(text, "{name} | {} | {} | {description}", rule.priority, rule.tags.join(", "));
+    }
+    Some(text)
+}
+
 /// What `-V` found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Validation {

@@ -205,7 +205,7 @@ fn noise_formats(config: &Config, rules: &RuleSet) -> HashMap<(String, String), 
     let mut formats = HashMap::new();
     for key in config.noise.iter().flat_map(|noise| &noise.keys) {
         for source in rules.rules().iter().map(|rule| &rule.source) {
-            let compile = || OutputFormat::compile(&format!("*%{key}"), source, rules.catalogue());
+            let compile = || OutputFormat::compile(&format!("%{key}"), source, rules.catalogue());
             if !formats.contains_key(&(source.clone(), key.clone()))
                 && let Ok(format) = compile()
             {

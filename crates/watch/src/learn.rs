@@ -76,7 +76,7 @@ fn observe<'p>(path: &Path, prepared: &'p Prepared) -> Result<Vec<Observed<'p>>,
 
 fn watched<'p>(rule: &'p Rule, catalogue: &Catalogue) -> Observed<'p> {
     let mentions = |field: &str| rule.output.fields().iter().any(|f| f.text == field) || rule.condition.contains(field);
-    let compile = |field: &str| OutputFormat::compile(&format!("*%{field}"), &rule.source, catalogue).ok();
+    let compile = |field: &str| OutputFormat::compile(&format!("%{field}"), &rule.source, catalogue).ok();
     let fields: Vec<&'static str> = CANDIDATES
         .iter()
         .filter(|(field, when)| (when.is_empty() || mentions(when)) && compile(field).is_some())

@@ -16,14 +16,13 @@ use crate::pidfile::Pidfile;
 use crate::prepare::Prepared;
 use crate::recording::{Recorder, Triggered};
 use crate::reload::{Fresh, News, Reloader, Watched};
-use crate::replay::{Report, RunError, drop_note, engine_options};
+use crate::replay::{Report, RunError, drop_note, engine_options, wants_colour};
 use crate::signals::Signals;
 use crate::{now_ns, processes, sd, syscalls};
 use engine::Engine;
 use event::Event;
 use rules::Priority;
 use sensor::Sensor;
-use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 /// Watches until a signal, the time limit or the end of all outputs.
@@ -31,8 +30,7 @@ use std::time::{Duration, Instant};
 /// # Errors
 /// No output works, a file cannot be written, or the kernel does not let us see anything.
 pub fn run(prepared: Prepared, options: &Options, (log, signals): (&Log, &Signals)) -> Result<Report, RunError> {
-    let colour = prepared.config.files.is_empty() && std::io::stdout().is_terminal();
-    let setup = Setup { ident: "falco", lossless: false, colour: colour && std::env::var_os("NO_COLOR").is_none() };
+    let setup = Setup { ident: "falco", lossless: false, colour: wants_colour(&prepared.config) };
     let outputs = Outputs::start(&prepared.config, setup, log)?;
     let _pidfile = options.pidfile.as_deref().map(Pidfile::write).transpose().map_err(RunError::Pidfile)?;
     let sensor = match prepared.config.kind {

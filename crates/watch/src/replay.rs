@@ -2,6 +2,7 @@
 //! can be read. A cut or damaged capture yields everything before the fault, then the error. Outputs are waited for, so
 //! nothing is lost.
 
+use crate::config::Config;
 use crate::drops::{DropMonitor, Totals};
 use crate::judge::{Judge, Verdict};
 use crate::log::Log;
@@ -17,7 +18,7 @@ use capture::{Item, Reader, Record};
 use engine::Engine;
 use event::snapshot::Snapshot;
 use std::fs::File;
-use std::io;
+use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::time::Duration;
 
@@ -108,7 +109,7 @@ enum End {
 
 impl<'a> Run<'a> {
     fn start(prepared: &Prepared, options: &Options, log: &'a Log, snapshot: Snapshot) -> Result<Self, RunError> {
-        let setup = Setup { ident: "falco", lossless: true, colour: false };
+        let setup = Setup { ident: "falco", lossless: true, colour: wants_colour(&prepared.config) };
         let outputs = Outputs::start(&prepared.config, setup, log)?;
         let recorder = options.record.as_deref().map(|path| Recorder::create(path, &snapshot)).transpose();
         let triggered = Triggered::new(prepared.config.capture.clone());
@@ -191,7 +192,7 @@ impl<'a> Run<'a> {
     fn section(&mut self, snapshot: &Snapshot) {
         self.judge.engine.seed(snapshot.clone());
         if let Some(recorder) = &mut self.recorder {
-            recorder.section(snapshot);
+            recorder.section(snapshot, self.log);
         }
     }
 
@@ -237,6 +238,11 @@ impl<'a> Run<'a> {
     }
 }
 
+/// Alerts are coloured for a person who chose nothing else: no configuration file, standard output is a terminal.
+pub(crate) fn wants_colour(config: &Config) -> bool {
+    config.files.is_empty() && std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
+
 /// What is printed about lost events at the end of a run.
 pub(crate) fn drop_note(drops: &DropMonitor) -> String {
     format!(
@@ -274,4 +280,4 @@ const CHECK_EVERY: u32 = 4096;
 /// How long name servers may take before the first event.
 const NAMES_PATIENCE: Duration = Duration::from_secs(3);
 /// How long outputs may take to deliver what is left.
-const FINISH_PATIENCE: Duration = Duration::from_secs(10);
+const FINISH_PATIENCE: Duration = Duration::from_secs(5);

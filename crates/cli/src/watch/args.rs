@@ -144,7 +144,7 @@ impl Lists {
 impl WatchArgs {
     pub fn options(&self, program: &str) -> Options {
         Options {
-            needs_config: program == "falco",
+            needs_config: program == "falco" && !self.version && !self.page_size,
             enable_sources: self.enable_source.clone(),
             disable_sources: self.disable_source.clone(),
             pidfile: self.pidfile.clone(),

@@ -9,6 +9,7 @@ mod decode;
 mod describe;
 mod exceptions;
 mod fault;
+mod indent;
 mod item;
 mod lists;
 mod macros;

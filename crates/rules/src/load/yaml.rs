@@ -1,6 +1,7 @@
 //! YAML text to a tree with positions. Scalars keep their source text; mappings keep their order and repeated keys (the
 //! first one counts); aliases share their target. Positions are 0-based and count bytes, as the re-created system's do.
 
+use super::indent::Indented;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -67,20 +68,42 @@ impl Node {
     }
 }
 
-/// Parses all documents. With an error come the documents before it.
+/// Parses all documents. With an error come the documents before it. Lines that are indented less than the parser asks
+/// for are repaired as [`Indented`] says.
 pub fn parse(text: &str) -> (Vec<Rc<Node>>, Option<YamlError>) {
-    let mut builder = Builder { places: Places::new(text), ..Builder::default() };
-    let mut parser = Parser::new_from_str(text);
+    let mut indented = Indented::new(text);
+    for _ in 0..MAX_REPAIRS {
+        match parse_once(&indented, text, true) {
+            Err(at) if indented.repair(at) => {}
+            Err(_) => break,
+            Ok(result) => return result,
+        }
+    }
+    parse_once(&indented, text, false).unwrap_or_default()
+}
+
+/// More places than this are not repaired: each costs another parse.
+const MAX_REPAIRS: usize = 100;
+
+type Parsed = (Vec<Rc<Node>>, Option<YamlError>);
+
+/// `Err`, only where `repair` is asked for: the byte in the indented text at which indentation is missing.
+fn parse_once(indented: &Indented<'_>, text: &str, repair: bool) -> Result<Parsed, usize> {
+    let mut builder = Builder { places: Places::new(indented, text), ..Builder::default() };
+    let mut parser = Parser::new_from_str(&indented.text);
     while let Some(event) = parser.next_event() {
         let step = match event {
             Ok((event, span)) => builder.event(event, span),
+            Err(error) if repair && error.info().starts_with("invalid indentation") => {
+                return Err(builder.places.indented_byte(error.marker().index()));
+            }
             Err(error) => Err(builder.places.translate(&error)),
         };
         if let Err(error) = step {
-            return (builder.documents, Some(error));
+            return Ok((builder.documents, Some(error)));
         }
     }
-    (builder.documents, None)
+    Ok((builder.documents, None))
 }
 
 #[derive(Default)]
@@ -172,25 +195,31 @@ impl Builder<'_> {
     }
 }
 
-/// Character positions of the parser to byte positions.
+/// Character positions of the parser, in the indented text, to byte positions in the text as it was written.
 #[derive(Default)]
 struct Places<'t> {
     text: &'t str,
-    /// Byte index of every character; empty when all are one byte.
+    /// Byte index of every character of the indented text; empty when all are one byte.
     bytes: Vec<usize>,
+    indented_len: usize,
+    added: Vec<(usize, usize)>,
 }
 
 impl<'t> Places<'t> {
-    fn new(text: &'t str) -> Self {
-        let bytes = if text.is_ascii() { Vec::new() } else { text.char_indices().map(|(at, _)| at).collect() };
-        Places { text, bytes }
+    fn new(indented: &Indented<'_>, text: &'t str) -> Self {
+        let bytes = if text.is_ascii() { Vec::new() } else { indented.text.char_indices().map(|(at, _)| at).collect() };
+        Places { text, bytes, indented_len: indented.text.len(), added: indented.added.clone() }
+    }
+
+    fn indented_byte(&self, char_index: usize) -> usize {
+        let byte = if self.bytes.is_empty() { Some(char_index) } else { self.bytes.get(char_index).copied() };
+        byte.unwrap_or(self.indented_len).min(self.indented_len)
     }
 
     fn byte(&self, char_index: usize) -> usize {
-        if self.bytes.is_empty() {
-            return char_index.min(self.text.len());
-        }
-        self.bytes.get(char_index).copied().unwrap_or(self.text.len())
+        let at = self.indented_byte(char_index);
+        let added: usize = self.added.iter().filter(|(place, _)| *place < at).map(|(_, count)| count).sum();
+        at.saturating_sub(added).min(self.text.len())
     }
 
     fn mark(&self, marker: Marker) -> Mark {
@@ -292,6 +321,20 @@ mod tests {
         assert!(message("a: *b").ends_with("the referenced anchor is not defined"));
         assert!(message(&"[".repeat(10_000)).contains("error at line 1"));
         assert!(message(&"- ".repeat(10_000)).contains("nesting is too deep"));
+    }
+
+    #[test]
+    fn quoted_and_bracketed_lines_need_no_indentation() {
+        let text = "- a: \"x\n  y\n\n  'é\n  z\"\n  b: 'p\nq''\n\n r'\n  c: [1,\n# ]\n2, 'y]', don't\n]\n  d: {e: [\n  f], g:\n  h}\n- last: here\n";
+        let (documents, error) = parse(text);
+        assert_eq!(error, None);
+        let items = documents[0].sequence().expect("a sequence");
+        assert_eq!(items[0].get("a").and_then(Node::scalar), Some("x y\n'é z"));
+        assert_eq!(items[0].get("b").and_then(Node::scalar), Some("p q'\nr"));
+        let last = items[1].get("last").expect("last");
+        assert_eq!(last.mark.offset, text.find("here").expect("here"));
+        assert_eq!((last.mark.line, last.mark.column), (16, 8));
+        assert!(parse("- a: [b\nc: d\n").1.is_some_and(|e| e.message.contains("line")));
     }
 
     #[test]

@@ -56,14 +56,18 @@ fn numbers_and_arguments_are_translated() {
     if !is_there() {
         return println!("skipped: this kernel has no 32-bit system calls");
     }
-    let Some(mut w) = Watch::on(&[Sc::UNLINK, Sc::DUP2, Sc::SOCKET, Sc::WRITEV, Sc::GETPPID, Sc::NANOSLEEP]) else { return };
+    let Some(mut w) = Watch::on(&[Sc::UNLINK, Sc::DUP2, Sc::SOCKET, Sc::WRITEV, Sc::GETPPID, Sc::NANOSLEEP]) else {
+        return;
+    };
     let path = Low::with(b"/nonexistent/32\0");
     let events = w.during(|| assert_eq!(call_32(10, [path.0, 0, 0, 0, 0]), -libc::ENOENT));
     assert_eq!(events[0].kind, Kind::SYSCALL_UNLINK_2_X);
     events[0].check(&[fails(libc::ENOENT), s("/nonexistent/32")]);
     let events = w.during(|| assert_eq!(call_32(63, [-5i32 as u32, 7, 0, 0, 0]), -libc::EBADF));
     events[0].check(&[fails(libc::EBADF), I(-5), I(7)]);
-    let events = w.during(|| { call_32(64, [0; 5]); });
+    let events = w.during(|| {
+        call_32(64, [0; 5]);
+    });
     events[0].check(&[U16(Sc::GETPPID.0), U16(110)]);
 }
 
@@ -89,7 +93,9 @@ fn structures_of_32_bit_callers_are_read_as_such() {
     }
     let Some(mut w) = Watch::on(&[Sc::WRITEV, Sc::NANOSLEEP]) else { return };
     let time = Low::with(&[0u32, 1500].map(u32::to_le_bytes).concat());
-    let events = w.during(|| { call_32(162, [time.0, 0, 0, 0, 0]); });
+    let events = w.during(|| {
+        call_32(162, [time.0, 0, 0, 0, 0]);
+    });
     events[0].check(&[I(0), I(1500)]);
     let text = Low::with(b"abcdef");
     let vectors = Low::with(&[text.0, 2, text.0 + 3, 3].map(u32::to_le_bytes).concat());

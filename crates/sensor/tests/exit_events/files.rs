@@ -26,13 +26,16 @@ fn open_family() {
     event[0].check(&[I(fd), I(CWD), s(&path), U32(created), U32(0o644), U32(dev), I(ino)]);
     call(libc::SYS_close, &[fd]);
     let found = |mode: u32| move |fd| vec![I(fd), s(path.clone()), U32(mode), U32(0), U32(dev), I(ino)];
-    let fd = w.raw(libc::SYS_open, Kind::SYSCALL_OPEN_X, &[at(text.as_c_str()), libc::O_WRONLY.into()], found.clone()(2));
+    let fd =
+        w.raw(libc::SYS_open, Kind::SYSCALL_OPEN_X, &[at(text.as_c_str()), libc::O_WRONLY.into()], found.clone()(2));
     call(libc::SYS_close, &[fd]);
     let read = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_DIRECTORY;
     w.raw(libc::SYS_open, Kind::SYSCALL_OPEN_X, &[at(missing.as_c_str()), read.into()], |_| {
         vec![fails(libc::ENOENT), s("/nonexistent/file"), U32(1 | 64 | 1024), U32(0), U32(0), I(0)]
     });
-    w.raw(libc::SYS_open, Kind::SYSCALL_OPEN_X, &[NOWHERE, 0], |_| vec![fails(libc::EFAULT), Empty, U32(1), U32(0), U32(0), I(0)]);
+    w.raw(libc::SYS_open, Kind::SYSCALL_OPEN_X, &[NOWHERE, 0], |_| {
+        vec![fails(libc::EFAULT), Empty, U32(1), U32(0), U32(0), I(0)]
+    });
     let empty = cstring("");
     w.raw(libc::SYS_openat, Kind::SYSCALL_OPENAT_2_X, &[BAD_FD, at(empty.as_c_str())], |_| {
         vec![fails(libc::ENOENT), I(BAD_FD), s(""), U32(1), U32(0), U32(0), I(0)]
@@ -58,7 +61,16 @@ fn creat_and_openat2() {
     let tmp = [i64::from(libc::O_RDWR | libc::O_TMPFILE), 0o640, 0];
     let folder = cstring(dir.0.to_str().expect("UTF-8"));
     let fd = w.raw(libc::SYS_openat2, Kind::SYSCALL_OPENAT2_X, &[CWD, at(folder.as_c_str()), at(&tmp), 24], |fd| {
-        vec![I(fd), I(CWD), s(dir.0.to_str().expect("UTF-8")), U32(3 | 1024 | 8192), U32(0o640), U32(0), U32(dev), Len(8)]
+        vec![
+            I(fd),
+            I(CWD),
+            s(dir.0.to_str().expect("UTF-8")),
+            U32(3 | 1024 | 8192),
+            U32(0o640),
+            U32(0),
+            U32(dev),
+            Len(8),
+        ]
     });
     call(libc::SYS_close, &[fd]);
 }
@@ -80,10 +92,21 @@ fn copies_at_entry_come_first() {
     });
     events.retain(|e| e.tid == tid && e.kind != Kind::SYSCALL_CLOSE_X);
     let kinds: Vec<Kind> = events.iter().map(|e| e.kind).collect();
-    assert_eq!(kinds, [
-        Kind::SYSCALL_OPEN_E, Kind::SYSCALL_OPEN_X, Kind::SYSCALL_OPENAT_2_E, Kind::SYSCALL_OPENAT_2_X, Kind::SYSCALL_OPENAT2_E,
-        Kind::SYSCALL_OPENAT2_X, Kind::SYSCALL_CREAT_E, Kind::SYSCALL_CREAT_X, Kind::SOCKET_CONNECT_E, Kind::SOCKET_CONNECT_X,
-    ]);
+    assert_eq!(
+        kinds,
+        [
+            Kind::SYSCALL_OPEN_E,
+            Kind::SYSCALL_OPEN_X,
+            Kind::SYSCALL_OPENAT_2_E,
+            Kind::SYSCALL_OPENAT_2_X,
+            Kind::SYSCALL_OPENAT2_E,
+            Kind::SYSCALL_OPENAT2_X,
+            Kind::SYSCALL_CREAT_E,
+            Kind::SYSCALL_CREAT_X,
+            Kind::SOCKET_CONNECT_E,
+            Kind::SOCKET_CONNECT_X,
+        ]
+    );
     let name = || s("/nonexistent/entry");
     events[0].check(&[name(), U32(3), U32(0)]);
     events[2].check(&[I(CWD), name(), U32(3 | 4), U32(0o600)]);
@@ -100,9 +123,11 @@ fn open_by_handle() {
     let path = dir.at("file");
     std::fs::write(&path, "x").expect("a file");
     let (text, folder) = (cstring(&path), cstring(dir.0.to_str().expect("UTF-8")));
-    let mut handle = [128u32, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let mut handle =
+        [128u32, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     let mut mount = 0i32;
-    let made = call(libc::SYS_name_to_handle_at, &[CWD, at(text.as_c_str()), at_mut(&mut handle), at_mut(&mut mount), 0]);
+    let made =
+        call(libc::SYS_name_to_handle_at, &[CWD, at(text.as_c_str()), at_mut(&mut handle), at_mut(&mut mount), 0]);
     let folder_fd = call(libc::SYS_open, &[at(folder.as_c_str()), 0]);
     w.raw(libc::SYS_open_by_handle_at, Kind::SYSCALL_OPEN_BY_HANDLE_AT_X, &[BAD_FD, at(&handle), 0], |_| {
         vec![fails(libc::EBADF), I(BAD_FD), U32(1), Empty, U32(0), I(0)]
@@ -111,10 +136,11 @@ fn open_by_handle() {
         return println!("partly skipped: the file system of the temporary folder has no handles");
     }
     let (dev, ino) = dev_of(&path);
-    let fd = w.raw(libc::SYS_open_by_handle_at, Kind::SYSCALL_OPEN_BY_HANDLE_AT_X, &[folder_fd, at(&handle), 0], |fd| {
-        assert!(fd >= 0, "{fd}");
-        vec![I(fd), I(folder_fd), U32(1), s(&path), U32(dev), I(ino)]
-    });
+    let fd =
+        w.raw(libc::SYS_open_by_handle_at, Kind::SYSCALL_OPEN_BY_HANDLE_AT_X, &[folder_fd, at(&handle), 0], |fd| {
+            assert!(fd >= 0, "{fd}");
+            vec![I(fd), I(folder_fd), U32(1), s(&path), U32(dev), I(ino)]
+        });
     call(libc::SYS_close, &[fd]);
     call(libc::SYS_close, &[folder_fd]);
 }
@@ -123,10 +149,42 @@ fn open_by_handle() {
 fn paths() {
     use libc::*;
     let calls: Vec<Sc> = [
-        "mkdir", "mkdirat", "rmdir", "unlink", "unlinkat", "rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat",
-        "chmod", "fchmod", "fchmodat", "chown", "lchown", "fchown", "fchownat", "mknod", "mknodat", "access", "stat", "lstat", "fstat",
-        "newfstatat", "chdir", "fchdir", "chroot", "getcwd", "mount", "umount2",
-    ].iter().map(|n| Sc::by_name(n).expect("a call")).collect();
+        "mkdir",
+        "mkdirat",
+        "rmdir",
+        "unlink",
+        "unlinkat",
+        "rename",
+        "renameat",
+        "renameat2",
+        "link",
+        "linkat",
+        "symlink",
+        "symlinkat",
+        "chmod",
+        "fchmod",
+        "fchmodat",
+        "chown",
+        "lchown",
+        "fchown",
+        "fchownat",
+        "mknod",
+        "mknodat",
+        "access",
+        "stat",
+        "lstat",
+        "fstat",
+        "newfstatat",
+        "chdir",
+        "fchdir",
+        "chroot",
+        "getcwd",
+        "mount",
+        "umount2",
+    ]
+    .iter()
+    .map(|n| Sc::by_name(n).expect("a call"))
+    .collect();
     let Some(mut w) = Watch::on(&calls) else { return };
     let (a, b) = (cstring("/nonexistent/a"), cstring("/nonexistent/b"));
     let (pa, pb) = (at(a.as_c_str()), at(b.as_c_str()));
@@ -140,9 +198,19 @@ fn paths() {
         (SYS_unlinkat, Kind::SYSCALL_UNLINKAT_2_X, vec![CWD, pa, 0x200], vec![no(), I(CWD), sa(), U32(512)]),
         (SYS_rename, Kind::SYSCALL_RENAME_X, vec![pa, pb], vec![no(), sa(), sb()]),
         (SYS_renameat, Kind::SYSCALL_RENAMEAT_X, vec![CWD, pa, 7, pb], vec![no(), I(CWD), sa(), I(7), sb()]),
-        (SYS_renameat2, Kind::SYSCALL_RENAMEAT2_X, vec![CWD, pa, CWD, pb, 1], vec![no(), I(CWD), sa(), I(CWD), sb(), U32(1)]),
+        (
+            SYS_renameat2,
+            Kind::SYSCALL_RENAMEAT2_X,
+            vec![CWD, pa, CWD, pb, 1],
+            vec![no(), I(CWD), sa(), I(CWD), sb(), U32(1)],
+        ),
         (SYS_link, Kind::SYSCALL_LINK_2_X, vec![pa, pb], vec![no(), sa(), sb()]),
-        (SYS_linkat, Kind::SYSCALL_LINKAT_2_X, vec![CWD, pa, CWD, pb, 0x400], vec![no(), I(CWD), sa(), I(CWD), sb(), U32(1024)]),
+        (
+            SYS_linkat,
+            Kind::SYSCALL_LINKAT_2_X,
+            vec![CWD, pa, CWD, pb, 0x400],
+            vec![no(), I(CWD), sa(), I(CWD), sb(), U32(1024)],
+        ),
         (SYS_symlink, Kind::SYSCALL_SYMLINK_X, vec![pa, pb], vec![no(), sa(), sb()]),
         (SYS_symlinkat, Kind::SYSCALL_SYMLINKAT_X, vec![pa, CWD, pb], vec![no(), sa(), I(CWD), sb()]),
         (SYS_chmod, Kind::SYSCALL_CHMOD_X, vec![pa, 0o4755], vec![no(), sa(), U32(0o4755)]),
@@ -151,9 +219,19 @@ fn paths() {
         (SYS_chown, Kind::SYSCALL_CHOWN_X, vec![pa, 1, 2], vec![no(), sa(), U32(1), U32(2)]),
         (SYS_lchown, Kind::SYSCALL_LCHOWN_X, vec![pa, 1, -1], vec![no(), sa(), U32(1), U32(u32::MAX)]),
         (SYS_fchown, Kind::SYSCALL_FCHOWN_X, vec![BAD_FD, 1, 2], vec![fails(EBADF), I(BAD_FD), U32(1), U32(2)]),
-        (SYS_fchownat, Kind::SYSCALL_FCHOWNAT_X, vec![CWD, pa, 1, 2, 0x1100], vec![no(), I(CWD), sa(), U32(1), U32(2), U32(1024 | 4096)]),
+        (
+            SYS_fchownat,
+            Kind::SYSCALL_FCHOWNAT_X,
+            vec![CWD, pa, 1, 2, 0x1100],
+            vec![no(), I(CWD), sa(), U32(1), U32(2), U32(1024 | 4096)],
+        ),
         (SYS_mknod, Kind::SYSCALL_MKNOD_X, vec![pa, 0o100_644, 0x105], vec![no(), sa(), U32(0o100_644), U32(0x105)]),
-        (SYS_mknodat, Kind::SYSCALL_MKNODAT_X, vec![CWD, pa, 0o010_600, 0], vec![no(), I(CWD), sa(), U32(0o010_600), U32(0)]),
+        (
+            SYS_mknodat,
+            Kind::SYSCALL_MKNODAT_X,
+            vec![CWD, pa, 0o010_600, 0],
+            vec![no(), I(CWD), sa(), U32(0o010_600), U32(0)],
+        ),
         (SYS_access, Kind::SYSCALL_ACCESS_X, vec![pa, 4], vec![no(), sa(), U32(4)]),
         (SYS_stat, Kind::SYSCALL_STAT_X, vec![pa, 0], vec![no(), sa()]),
         (SYS_lstat, Kind::SYSCALL_LSTAT_X, vec![pa, 0], vec![no(), sa()]),
@@ -170,7 +248,9 @@ fn paths() {
     }
     let mut buffer = [0u8; 4096];
     let here = std::env::current_dir().expect("a folder");
-    w.raw(SYS_getcwd, Kind::SYSCALL_GETCWD_X, &[at_mut(&mut buffer), 4096], |n| vec![I(n), s(here.to_str().expect("UTF-8"))]);
+    w.raw(SYS_getcwd, Kind::SYSCALL_GETCWD_X, &[at_mut(&mut buffer), 4096], |n| {
+        vec![I(n), s(here.to_str().expect("UTF-8"))]
+    });
     w.raw(SYS_getcwd, Kind::SYSCALL_GETCWD_X, &[at_mut(&mut buffer), 1], |_| vec![fails(ERANGE), Empty]);
 }
 

@@ -59,7 +59,13 @@ impl Seen {
         assert_eq!(self.params.len(), info.params.len(), "{}: number of parameters", info.symbol);
         assert_eq!(expected.len(), info.params.len(), "{}: number of expectations", info.symbol);
         for ((param, bytes), wanted) in info.params.iter().zip(&self.params).zip(expected) {
-            assert!(wanted.is(bytes), "{} {}: {bytes:?} ({:?}) is not {wanted:?}", info.symbol, param.name, String::from_utf8_lossy(bytes));
+            assert!(
+                wanted.is(bytes),
+                "{} {}: {bytes:?} ({:?}) is not {wanted:?}",
+                info.symbol,
+                param.name,
+                String::from_utf8_lossy(bytes)
+            );
         }
     }
 }
@@ -116,7 +122,10 @@ impl Watch {
     pub fn during(&mut self, act: impl FnOnce()) -> Vec<Seen> {
         let tid = call(libc::SYS_gettid, &[]);
         let enters = |e: &Seen| e.kind.info().is_some_and(|i| i.is_enter);
-        self.everything(act).into_iter().filter(|e| e.tid == tid && !enters(e) && e.kind != Kind::SYSCALL_CLOSE_X).collect()
+        self.everything(act)
+            .into_iter()
+            .filter(|e| e.tid == tid && !enters(e) && e.kind != Kind::SYSCALL_CLOSE_X)
+            .collect()
     }
 
     /// Events of all threads while `act` runs.
@@ -127,12 +136,10 @@ impl Watch {
         let (mut seen, mut marked) = (Vec::new(), false);
         let deadline = Instant::now() + Duration::from_secs(30);
         while !marked && Instant::now() < deadline {
-            let taken = self.0.poll(|e| {
-                match e.i64(1).filter(|_| e.kind == Kind::SYSCALL_CLOSE_X) {
-                    Some(MARK) => seen.clear(),
-                    Some(fd) if fd == MARK + 1 => marked = true,
-                    _ => seen.push(Seen::of(&e)),
-                }
+            let taken = self.0.poll(|e| match e.i64(1).filter(|_| e.kind == Kind::SYSCALL_CLOSE_X) {
+                Some(MARK) => seen.clear(),
+                Some(fd) if fd == MARK + 1 => marked = true,
+                _ => seen.push(Seen::of(&e)),
             });
             self.0.rest(taken);
         }

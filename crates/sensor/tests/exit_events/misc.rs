@@ -13,8 +13,12 @@ fn calls_without_an_event_of_their_own() {
 
 #[test]
 fn semaphores_and_sleeping() {
-    let Some(mut w) = Watch::on(&[Sc::SEMGET, Sc::SEMOP, Sc::SEMCTL, Sc::FUTEX, Sc::NANOSLEEP, Sc::SECCOMP]) else { return };
-    w.raw(SYS_semget, Kind::SYSCALL_SEMGET_X, &[0x7777, 999_999, 0o1000 | 0o600], |r| vec![I(r), U32(0x7777), U32(999_999), U32(8192 | 0o600)]);
+    let Some(mut w) = Watch::on(&[Sc::SEMGET, Sc::SEMOP, Sc::SEMCTL, Sc::FUTEX, Sc::NANOSLEEP, Sc::SECCOMP]) else {
+        return;
+    };
+    w.raw(SYS_semget, Kind::SYSCALL_SEMGET_X, &[0x7777, 999_999, 0o1000 | 0o600], |r| {
+        vec![I(r), U32(0x7777), U32(999_999), U32(8192 | 0o600)]
+    });
     let operations = [1u16, 0xffff, 0o4000, 2, 5, 0x1000];
     w.raw(SYS_semop, Kind::SYSCALL_SEMOP_X, &[-1, at(&operations), 2], |r| {
         vec![I(r), U32(2), U16(1), U16(0xffff), U16(1), U16(2), U16(5), U16(2), U32(u32::MAX)]
@@ -22,7 +26,9 @@ fn semaphores_and_sleeping() {
     w.raw(SYS_semop, Kind::SYSCALL_SEMOP_X, &[-1, at(&operations), 1], |r| {
         vec![I(r), U32(1), U16(1), U16(0xffff), U16(1), U16(0), U16(0), U16(0), U32(u32::MAX)]
     });
-    w.raw(SYS_semctl, Kind::SYSCALL_SEMCTL_X, &[-1, 3, 16, 42], |r| vec![I(r), U32(u32::MAX), U32(3), U16(4096), U32(42)]);
+    w.raw(SYS_semctl, Kind::SYSCALL_SEMCTL_X, &[-1, 3, 16, 42], |r| {
+        vec![I(r), U32(u32::MAX), U32(3), U16(4096), U32(42)]
+    });
     w.raw(SYS_semctl, Kind::SYSCALL_SEMCTL_X, &[-1, 3, 0, 42], |r| vec![I(r), U32(u32::MAX), U32(3), U16(4), U32(0)]);
     let word = 0u32;
     w.raw(SYS_futex, Kind::SYSCALL_FUTEX_X, &[at(&word), 1 | 128, 3], |_| vec![I(0), I(at(&word)), U16(129), I(3)]);
@@ -40,10 +46,16 @@ fn modules_keys_and_quotas() {
     w.raw(SYS_init_module, Kind::SYSCALL_INIT_MODULE_X, &[at(b"not a module"), 12, at(other.as_c_str())], |r| {
         vec![I(r), B(b"not a module".to_vec()), I(12), s("a=1")]
     });
-    w.raw(SYS_finit_module, Kind::SYSCALL_FINIT_MODULE_X, &[BAD_FD, at(other.as_c_str()), 1], |r| vec![I(r), I(BAD_FD), s("a=1"), U32(1)]);
-    w.raw(SYS_delete_module, Kind::SYSCALL_DELETE_MODULE_X, &[at(name.as_c_str()), O_NONBLOCK.into()], |r| vec![I(r), s("no_such_module"), U32(2)]);
+    w.raw(SYS_finit_module, Kind::SYSCALL_FINIT_MODULE_X, &[BAD_FD, at(other.as_c_str()), 1], |r| {
+        vec![I(r), I(BAD_FD), s("a=1"), U32(1)]
+    });
+    w.raw(SYS_delete_module, Kind::SYSCALL_DELETE_MODULE_X, &[at(name.as_c_str()), O_NONBLOCK.into()], |r| {
+        vec![I(r), s("no_such_module"), U32(2)]
+    });
     let number = |v: i64| B([&[0u8][..], &v.to_le_bytes()].concat());
-    w.raw(SYS_keyctl, Kind::SYSCALL_KEYCTL_X, &[99, 1, 2, 3, 4], |r| vec![I(r), U32(99), number(1), number(2), number(3), number(4)]);
+    w.raw(SYS_keyctl, Kind::SYSCALL_KEYCTL_X, &[99, 1, 2, 3, 4], |r| {
+        vec![I(r), U32(99), number(1), number(2), number(3), number(4)]
+    });
     w.raw(SYS_keyctl, Kind::SYSCALL_KEYCTL_X, &[10, -3, at(name.as_c_str()), at(other.as_c_str()), 0], |r| {
         vec![I(r), U32(10), number(-3), B(b"\x01no_such_module\0".to_vec()), B(b"\x01a=1\0".to_vec()), number(0)]
     });
@@ -75,5 +87,7 @@ fn rings_of_the_kernel() {
     w.raw(SYS_io_uring_enter, Kind::SYSCALL_IO_URING_ENTER_X, &[BAD_FD, 1, 2, 1, at(&mask), 8], |r| {
         vec![I(r), I(BAD_FD), U32(1), U32(2), U32(1), U32(5)]
     });
-    w.raw(SYS_io_uring_register, Kind::SYSCALL_IO_URING_REGISTER_X, &[BAD_FD, 2, 77, 3], |r| vec![I(r), I(BAD_FD), U16(2), I(77), U32(3)]);
+    w.raw(SYS_io_uring_register, Kind::SYSCALL_IO_URING_REGISTER_X, &[BAD_FD, 2, 77, 3], |r| {
+        vec![I(r), I(BAD_FD), U16(2), I(77), U32(3)]
+    });
 }

@@ -9,9 +9,30 @@ use std::process::Command;
 #[test]
 fn identities() {
     let calls: Vec<Sc> = [
-        "setuid", "setgid", "setreuid", "setregid", "setresuid", "setresgid", "getuid", "geteuid", "getgid", "getegid", "getresuid",
-        "getresgid", "capset", "setpgid", "setsid", "setns", "unshare", "kill", "tkill", "tgkill",
-    ].iter().map(|n| Sc::by_name(n).expect("a call")).collect();
+        "setuid",
+        "setgid",
+        "setreuid",
+        "setregid",
+        "setresuid",
+        "setresgid",
+        "getuid",
+        "geteuid",
+        "getgid",
+        "getegid",
+        "getresuid",
+        "getresgid",
+        "capset",
+        "setpgid",
+        "setsid",
+        "setns",
+        "unshare",
+        "kill",
+        "tkill",
+        "tgkill",
+    ]
+    .iter()
+    .map(|n| Sc::by_name(n).expect("a call"))
+    .collect();
     let Some(mut w) = Watch::on(&calls) else { return };
     let keep = u32::MAX;
     w.raw(SYS_setuid, Kind::SYSCALL_SETUID_X, &[-1], |_| vec![fails(EINVAL), U32(keep)]);
@@ -20,7 +41,12 @@ fn identities() {
     w.raw(SYS_setregid, Kind::SYSCALL_SETREGID_X, &[-1, -1], |_| vec![I(0), U32(keep), U32(keep)]);
     w.raw(SYS_setresuid, Kind::SYSCALL_SETRESUID_X, &[-1, 0, -1], |_| vec![I(0), U32(keep), U32(0), U32(keep)]);
     w.raw(SYS_setresgid, Kind::SYSCALL_SETRESGID_X, &[-1, 0, -1], |_| vec![I(0), U32(keep), U32(0), U32(keep)]);
-    for (nr, kind) in [(SYS_getuid, Kind::SYSCALL_GETUID_X), (SYS_geteuid, Kind::SYSCALL_GETEUID_X), (SYS_getgid, Kind::SYSCALL_GETGID_X), (SYS_getegid, Kind::SYSCALL_GETEGID_X)] {
+    for (nr, kind) in [
+        (SYS_getuid, Kind::SYSCALL_GETUID_X),
+        (SYS_geteuid, Kind::SYSCALL_GETEUID_X),
+        (SYS_getgid, Kind::SYSCALL_GETGID_X),
+        (SYS_getegid, Kind::SYSCALL_GETEGID_X),
+    ] {
         w.raw(nr, kind, &[], |id| vec![U32(id as u32)]);
     }
     let mut ids = [7u32; 3];
@@ -32,13 +58,17 @@ fn identities() {
         let line = status.lines().find_map(|l| l.strip_prefix(name)).expect("a line");
         I(u64::from_str_radix(line.trim_start_matches(':').trim(), 16).expect("hex") as i64)
     };
-    w.raw(SYS_capset, Kind::SYSCALL_CAPSET_X, &[NOWHERE, 0], |r| vec![I(r), caps("CapInh"), caps("CapPrm"), caps("CapEff")]);
+    w.raw(SYS_capset, Kind::SYSCALL_CAPSET_X, &[NOWHERE, 0], |r| {
+        vec![I(r), caps("CapInh"), caps("CapPrm"), caps("CapEff")]
+    });
     w.raw(SYS_setpgid, Kind::SYSCALL_SETPGID_X, &[-5, 3], |r| vec![I(r), I(-5), I(3)]);
     w.raw(SYS_setns, Kind::SYSCALL_SETNS_X, &[BAD_FD, 0x0200_0000], |_| vec![fails(EBADF), I(BAD_FD), U32(1 << 28)]);
     w.raw(SYS_unshare, Kind::SYSCALL_UNSHARE_X, &[1], |_| vec![fails(EINVAL), U32(0)]);
     w.raw(SYS_kill, Kind::SYSCALL_KILL_X, &[999_999_999, 15], |_| vec![fails(ESRCH), I(999_999_999), U8(15)]);
     w.raw(SYS_tkill, Kind::SYSCALL_TKILL_X, &[999_999_999, 9], |_| vec![fails(ESRCH), I(999_999_999), U8(9)]);
-    w.raw(SYS_tgkill, Kind::SYSCALL_TGKILL_X, &[999_999_999, 999_999_998, 9], |_| vec![fails(ESRCH), I(999_999_999), I(999_999_998), U8(9)]);
+    w.raw(SYS_tgkill, Kind::SYSCALL_TGKILL_X, &[999_999_999, 999_999_998, 9], |_| {
+        vec![fails(ESRCH), I(999_999_999), I(999_999_998), U8(9)]
+    });
 }
 
 #[test]
@@ -46,8 +76,12 @@ fn limits_and_attributes() {
     let Some(mut w) = Watch::on(&[Sc::GETRLIMIT, Sc::SETRLIMIT, Sc::PRLIMIT64, Sc::PRCTL, Sc::PTRACE]) else { return };
     let mut limit = [0i64; 2];
     assert_eq!(call(SYS_getrlimit, &[7, at_mut(&mut limit)]), 0);
-    w.raw(SYS_getrlimit, Kind::SYSCALL_GETRLIMIT_X, &[7, at_mut(&mut limit.clone())], |_| vec![I(0), I(limit[0]), I(limit[1]), U8(7)]);
-    w.raw(SYS_getrlimit, Kind::SYSCALL_GETRLIMIT_X, &[99, at_mut(&mut limit.clone())], |_| vec![fails(EINVAL), I(-1), I(-1), U8(255)]);
+    w.raw(SYS_getrlimit, Kind::SYSCALL_GETRLIMIT_X, &[7, at_mut(&mut limit.clone())], |_| {
+        vec![I(0), I(limit[0]), I(limit[1]), U8(7)]
+    });
+    w.raw(SYS_getrlimit, Kind::SYSCALL_GETRLIMIT_X, &[99, at_mut(&mut limit.clone())], |_| {
+        vec![fails(EINVAL), I(-1), I(-1), U8(255)]
+    });
     w.raw(SYS_setrlimit, Kind::SYSCALL_SETRLIMIT_X, &[7, at(&limit)], |_| vec![I(0), I(limit[0]), I(limit[1]), U8(7)]);
     w.raw(SYS_prlimit64, Kind::SYSCALL_PRLIMIT_X, &[0, 7, at(&limit), at_mut(&mut limit.clone())], |_| {
         vec![I(0), I(limit[0]), I(limit[1]), I(limit[0]), I(limit[1]), I(0), U8(7)]
@@ -58,11 +92,17 @@ fn limits_and_attributes() {
     let before = cstring(before.trim_end());
     call(SYS_prctl, &[15, at(before.as_c_str())]);
     w.raw(SYS_prctl, Kind::SYSCALL_PRCTL_X, &[24, 999], |r| vec![I(r), U32(24), Empty, I(999)]);
-    w.raw(SYS_ptrace, Kind::SYSCALL_PTRACE_X, &[16, 999_999_999, 5, 6], |_| vec![fails(ESRCH), Empty, Empty, U16(11), I(999_999_999)]);
+    w.raw(SYS_ptrace, Kind::SYSCALL_PTRACE_X, &[16, 999_999_999, 5, 6], |_| {
+        vec![fails(ESRCH), Empty, Empty, U16(11), I(999_999_999)]
+    });
 }
 
 fn own_cgroups(seen: &Seen, param: usize) -> Vec<String> {
-    seen.params[param].split(|b| *b == 0).filter(|p| !p.is_empty()).map(|p| String::from_utf8_lossy(p).into_owned()).collect()
+    seen.params[param]
+        .split(|b| *b == 0)
+        .filter(|p| !p.is_empty())
+        .map(|p| String::from_utf8_lossy(p).into_owned())
+        .collect()
 }
 
 #[test]
@@ -83,7 +123,11 @@ fn births_are_told_by_both_sides() {
     let (parent, born) = (of(tid), of(child));
     assert_eq!((parent.i64(0), born.i64(0)), (child, 0));
     assert_eq!((parent.i64(3), parent.i64(4)), (tid, me));
-    assert_eq!((born.i64(3), born.i64(4), born.i64(5)), (child, child, tid), "tid, pid, and the forking thread as parent");
+    assert_eq!(
+        (born.i64(3), born.i64(4), born.i64(5)),
+        (child, child, tid),
+        "tid, pid, and the forking thread as parent"
+    );
     assert_eq!((born.i64(18), born.i64(19)), (child, child), "numbers in the innermost namespace");
     let exe = std::env::args().next().expect("a name");
     assert_eq!((born.text(1), parent.text(1)), (exe.clone(), exe));
@@ -114,7 +158,12 @@ fn a_program_that_starts_shows_itself() {
     let Some(mut w) = Watch::on(&[Sc::EXECVE, Sc::EXECVEAT, Sc::SCHED_PROCESS_EXIT]) else { return };
     let mut child = 0;
     let events = w.everything(|| {
-        let mut run = Command::new("/bin/true").args(["one", "two words"]).env_clear().env("KEY", "value").spawn().expect("a child");
+        let mut run = Command::new("/bin/true")
+            .args(["one", "two words"])
+            .env_clear()
+            .env("KEY", "value")
+            .spawn()
+            .expect("a child");
         child = i64::from(run.id());
         run.wait().expect("an end");
     });
@@ -171,7 +220,8 @@ fn a_memory_file_that_runs_is_marked() {
     let program = std::fs::read("/bin/true").expect("the program");
     let mut written = 0;
     while written < program.len() {
-        written += usize::try_from(call(SYS_write, &[fd, at(&program[written..]), (program.len() - written) as i64])).expect("room");
+        written += usize::try_from(call(SYS_write, &[fd, at(&program[written..]), (program.len() - written) as i64]))
+            .expect("room");
     }
     let path = format!("/proc/self/fd/{fd}");
     let mut child = 0;
@@ -180,7 +230,10 @@ fn a_memory_file_that_runs_is_marked() {
         child = i64::from(run.id());
         run.wait().expect("an end");
     });
-    let exec = events.iter().find(|e| e.tid == child && e.kind == Kind::SYSCALL_EXECVE_19_X && e.i64(0) == 0).expect("an exec event");
+    let exec = events
+        .iter()
+        .find(|e| e.tid == child && e.kind == Kind::SYSCALL_EXECVE_19_X && e.i64(0) == 0)
+        .expect("an exec event");
     let flags = u32::from_le_bytes(exec.params[19].as_slice().try_into().expect("4 bytes"));
     assert_eq!((flags & 4, exec.text(27)), (4, "memfd:hidden".to_owned()));
     call(SYS_close, &[fd]);
@@ -189,7 +242,9 @@ fn a_memory_file_that_runs_is_marked() {
 #[test]
 fn ends_have_their_cause() {
     let Some(mut w) = Watch::on(&[Sc::SCHED_PROCESS_EXIT]) else { return };
-    for (script, expected) in [("exit 3", [I(768), I(3), U8(0), U8(0), I(0)]), ("kill -9 $$", [I(9), I(0), U8(9), U8(0), I(0)])] {
+    for (script, expected) in
+        [("exit 3", [I(768), I(3), U8(0), U8(0), I(0)]), ("kill -9 $$", [I(9), I(0), U8(9), U8(0), I(0)])]
+    {
         let mut child = 0;
         let events = w.everything(|| {
             let mut run = Command::new("/bin/sh").args(["-c", script]).spawn().expect("a child");
@@ -214,8 +269,11 @@ fn orphans_go_to_the_ancestor_that_asked_for_them() {
     call(SYS_wait4, &[-1, 0, 0, 0]);
     call(SYS_prctl, &[PR_SET_CHILD_SUBREAPER.into(), 0]);
     let reaper = events.iter().find(|e| e.tid == child && e.kind == Kind::PROCEXIT_1_E).expect("an exit event").i64(4);
-    let group: Vec<i64> = std::fs::read_dir("/proc/self/task").expect("threads").flatten()
-        .filter_map(|e| e.file_name().to_str()?.parse().ok()).collect();
+    let group: Vec<i64> = std::fs::read_dir("/proc/self/task")
+        .expect("threads")
+        .flatten()
+        .filter_map(|e| e.file_name().to_str()?.parse().ok())
+        .collect();
     assert!(group.contains(&reaper), "{reaper} is a thread of {me}'s process: {group:?}");
 }
 
@@ -226,7 +284,10 @@ fn switches_signals_and_faults() {
     let mut child = 0;
     let tid = call(SYS_gettid, &[]);
     let events = w.everything(|| {
-        let mut run = Command::new("/bin/sh").args(["-c", "trap 'exit 0' TERM; kill -TERM $$; sleep 1"]).spawn().expect("a child");
+        let mut run = Command::new("/bin/sh")
+            .args(["-c", "trap 'exit 0' TERM; kill -TERM $$; sleep 1"])
+            .spawn()
+            .expect("a child");
         child = i64::from(run.id());
         run.wait().expect("an end");
     });
@@ -241,7 +302,12 @@ fn switches_signals_and_faults() {
 #[test]
 fn the_set_of_calls_changes_live() {
     let Some(mut w) = Watch::on(&[Sc::GETPPID]) else { return };
-    assert!(w.during(|| { call(SYS_getpgrp, &[]); }).is_empty());
+    assert!(
+        w.during(|| {
+            call(SYS_getpgrp, &[]);
+        })
+        .is_empty()
+    );
     let blind = w.sensor().select(&selection(&[Sc::CLOSE, Sc::GETPGRP, Sc::SCHED_PROCESS_EXIT])).expect("the map");
     assert!(blind.is_empty(), "{blind:?}");
     let events = w.during(|| {
@@ -250,6 +316,6 @@ fn the_set_of_calls_changes_live() {
     });
     assert_eq!(events.len(), 1);
     events[0].check(&[U16(Sc::GETPGRP.0), U16(111)]);
-    let events = w.everything(|| std::thread::spawn(|| ()).join().expect("a thread"));
+    let events = w.everything(|| assert!(Command::new("/bin/true").status().expect("a child").success()));
     assert!(events.iter().any(|e| e.kind == Kind::PROCEXIT_1_E), "the hook was attached while running");
 }

@@ -28,11 +28,24 @@ fn fd_of(socket: &impl AsRawFd) -> i64 {
 
 #[test]
 fn connections() {
-    let calls = [Sc::SOCKET, Sc::BIND, Sc::CONNECT, Sc::LISTEN, Sc::ACCEPT, Sc::ACCEPT4, Sc::SHUTDOWN, Sc::GETSOCKNAME, Sc::GETPEERNAME];
+    let calls = [
+        Sc::SOCKET,
+        Sc::BIND,
+        Sc::CONNECT,
+        Sc::LISTEN,
+        Sc::ACCEPT,
+        Sc::ACCEPT4,
+        Sc::SHUTDOWN,
+        Sc::GETSOCKNAME,
+        Sc::GETPEERNAME,
+    ];
     let Some(mut w) = Watch::on(&calls) else { return };
     let ty = i64::from(SOCK_STREAM | SOCK_CLOEXEC);
-    let fd = w.raw(SYS_socket, Kind::SOCKET_SOCKET_X, &[2, ty, 6], |r| vec![I(r), U32(2), U32(ty as u32), U32(6), U32(4096)]);
-    w.raw(SYS_socket, Kind::SOCKET_SOCKET_X, &[999, 1, 0], |_| vec![fails(EAFNOSUPPORT), U32(999), U32(1), U32(0), U32(0)]);
+    let fd = w
+        .raw(SYS_socket, Kind::SOCKET_SOCKET_X, &[2, ty, 6], |r| vec![I(r), U32(2), U32(ty as u32), U32(6), U32(4096)]);
+    w.raw(SYS_socket, Kind::SOCKET_SOCKET_X, &[999, 1, 0], |_| {
+        vec![fails(EAFNOSUPPORT), U32(999), U32(1), U32(0), U32(0)]
+    });
     w.raw(SYS_bind, Kind::SOCKET_BIND_X, &[fd, at(&v4(0)), 16], |_| vec![I(0), sockaddr(0), I(fd)]);
     w.raw(SYS_bind, Kind::SOCKET_BIND_X, &[BAD_FD, NOWHERE, 16], |_| vec![fails(EBADF), Empty, I(BAD_FD)]);
     w.raw(SYS_listen, Kind::SOCKET_LISTEN_X, &[fd, 5], |_| vec![I(0), I(fd), U32(5)]);
@@ -116,9 +129,12 @@ fn datagrams() {
         vec![I(5), B(b"hello".to_vec()), I(fa), U32(5), to(pa, pb, false)]
     });
     let (mut buffer, mut from, mut len) = ([0u8; 100], [0u8; 16], 16u32);
-    w.raw(SYS_recvfrom, Kind::SOCKET_RECVFROM_X, &[fb, at_mut(&mut buffer), 100, 0, at_mut(&mut from), at_mut(&mut len)], |_| {
-        vec![I(5), B(b"hello".to_vec()), to(pa, pb, true), I(fb), U32(100)]
-    });
+    w.raw(
+        SYS_recvfrom,
+        Kind::SOCKET_RECVFROM_X,
+        &[fb, at_mut(&mut buffer), 100, 0, at_mut(&mut from), at_mut(&mut len)],
+        |_| vec![I(5), B(b"hello".to_vec()), to(pa, pb, true), I(fb), U32(100)],
+    );
     w.raw(SYS_sendto, Kind::SOCKET_SENDTO_X, &[BAD_FD, at(b"hello"), 5, 0, 0, 0], |_| {
         vec![fails(EBADF), B(b"hello".to_vec()), I(BAD_FD), U32(5), Empty]
     });
@@ -149,7 +165,8 @@ fn datagrams() {
     received.push(0);
     let events = w.during(|| assert_eq!(call(SYS_recvmmsg, &[fb, at_mut(received.as_mut_slice()), 1, 0, 0]), 1));
     events[0].check(&[I(1), I(fb), U32(3), B(b"abc".to_vec()), to(pa, pb, true), Empty]);
-    let events = w.during(|| assert_eq!(call(SYS_sendmmsg, &[BAD_FD, at(messages.as_slice()), 2, 0]), -i64::from(EBADF)));
+    let events =
+        w.during(|| assert_eq!(call(SYS_sendmmsg, &[BAD_FD, at(messages.as_slice()), 2, 0]), -i64::from(EBADF)));
     assert_eq!(events.len(), 1);
     events[0].check(&[fails(EBADF), I(BAD_FD), Any, Any, Empty]);
 }
@@ -200,9 +217,12 @@ fn pairs_and_options() {
         vec![fails(EBADF), I(BAD_FD), U8(0), U8(0), dynamic(0, b"abcd"), U32(4)]
     });
     let (mut value, mut len) = ([0u8; 8], 4u32);
-    w.raw(SYS_getsockopt, Kind::SOCKET_GETSOCKOPT_X, &[fd, 1, SO_ERROR.into(), at_mut(&mut value), at_mut(&mut len)], |_| {
-        vec![I(0), I(fd), U8(1), U8(4), dynamic(1, &0i64.to_le_bytes()), U32(4)]
-    });
+    w.raw(
+        SYS_getsockopt,
+        Kind::SOCKET_GETSOCKOPT_X,
+        &[fd, 1, SO_ERROR.into(), at_mut(&mut value), at_mut(&mut len)],
+        |_| vec![I(0), I(fd), U8(1), U8(4), dynamic(1, &0i64.to_le_bytes()), U32(4)],
+    );
     let mut len = 8u32;
     w.raw(SYS_getsockopt, Kind::SOCKET_GETSOCKOPT_X, &[fd, 1, 57, at_mut(&mut value), at_mut(&mut len)], |_| {
         vec![I(0), I(fd), U8(1), U8(53), Len(9), U32(8)]

@@ -2,6 +2,7 @@
 //! with the files it came from. Defaults live in `keys`, merging in `merge`. Values that would silently change what is
 //! watched are errors with their place; everything else falls back with a warning.
 
+mod decide;
 pub mod duration;
 mod env;
 pub mod keys;
@@ -115,7 +116,7 @@ impl Config {
     /// A file cannot be read or parsed, an option makes no sense, or a value would change what is watched.
     pub fn load(main: Option<&Path>, options: &[String]) -> Result<Config, ConfigError> {
         let loaded = merge::load(main, options)?;
-        sections::read(loaded)
+        decide::read(loaded)
     }
 
     /// Reads configuration text that is no file: for tests of what text can do. `config_files` in it are not followed.
@@ -123,7 +124,7 @@ impl Config {
     /// # Errors
     /// As [`Config::load`].
     pub fn from_text(name: &str, text: &str, options: &[String]) -> Result<Config, ConfigError> {
-        sections::read(merge::load_text(name, text, options)?)
+        decide::read(merge::load_text(name, text, options)?)
     }
 
     /// The configuration when no file was given: alerts on standard output, log on standard error, the container

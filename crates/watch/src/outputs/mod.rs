@@ -14,7 +14,7 @@ pub use worker::Counters;
 
 use crate::config::Config;
 use crate::log::Log;
-use crossbeam_channel::{Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use rules::Priority;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -88,6 +88,8 @@ pub struct Outputs {
 
 struct Queue {
     jobs: Sender<Job>,
+    /// Only for counting what was left behind; the worker has its own end.
+    waiting: Receiver<Job>,
     counters: Arc<Counters>,
     told_full: AtomicBool,
 }
@@ -155,14 +157,14 @@ impl Outputs {
     /// Lets every output finish within `patience`, then names what was not delivered.
     pub fn finish(self, patience: Duration) {
         let deadline = Instant::now() + patience;
-        let waiting: Vec<Arc<Counters>> = self.queues.iter().map(|queue| queue.counters.clone()).collect();
-        let log = self.log.clone();
-        drop(self.queues);
-        for counters in waiting {
+        let (log, queues) = (self.log, self.queues);
+        let left: Vec<(Arc<Counters>, Receiver<Job>)> =
+            queues.into_iter().map(|queue| (queue.counters, queue.waiting)).collect();
+        for (counters, waiting) in left {
             while !counters.finished.load(Ordering::Acquire) && Instant::now() < deadline {
                 std::thread::sleep(Duration::from_millis(1));
             }
-            counters.tell_losses(&log);
+            counters.tell_losses(waiting.len() as u64, &log);
         }
     }
 
@@ -239,7 +241,7 @@ fn channels(config: &Config, setup: Setup<'_>) -> Result<Vec<Box<dyn Channel>>, 
 fn start_queue(channel: Box<dyn Channel>, config: &Config, log: &Log, started: Instant) -> Queue {
     let (jobs, incoming) = bounded(config.queue_capacity.max(1));
     let retries = config.http.as_ref().map_or(DEFAULT_RETRIES, |http| http.max_timeouts);
-    let name = channel.name();
+    let (name, waiting) = (channel.name(), incoming.clone());
     let counters = Arc::new(Counters::new(name));
     let worker = Worker {
         channel,
@@ -251,7 +253,7 @@ fn start_queue(channel: Box<dyn Channel>, config: &Config, log: &Log, started: I
         buffered: config.buffered && matches!(name, "stdout" | "file" | "program"),
     };
     spawn(&format!("out-{name}"), move || worker.run());
-    Queue { jobs, counters, told_full: AtomicBool::new(false) }
+    Queue { jobs, waiting, counters, told_full: AtomicBool::new(false) }
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) {
