@@ -36,9 +36,8 @@ struct {
 	__type(value, struct verdict_row);
 } verdicts SEC(".maps");
 
-static __always_inline void look_behind_tags(struct view *view, const void *data, const void *end)
+static __always_inline void look_behind_tags(struct view *view, const void *at, const void *end)
 {
-	const void *at = data + 14;
 	__u16 type = view->outer_type;
 
 #pragma unroll
@@ -50,11 +49,13 @@ static __always_inline void look_behind_tags(struct view *view, const void *data
 		type = be16_at(at + 2);
 		at += 4;
 	}
-	view->too_many_tags = is_tag(type);
+	view->too_many_tags = strict_vlan && is_tag(type);
 	view->inner_ok = !is_tag(type);
 	view->inner_type = type;
+	if (strict_vlan && view->inner_ok)
+		view->type = type;
 	if (type == ETHERTYPE_IPV4)
-		look_at_ipv4(&view->inner, at, end);
+		look_at_ipv4(&view->ip, at, end);
 }
 
 static __always_inline void look(struct view *view, const void *data, const void *end)
@@ -64,21 +65,7 @@ static __always_inline void look(struct view *view, const void *data, const void
 	view->ethernet = true;
 	view->outer_type = be16_at(data + 12);
 	view->type = view->outer_type;
-	if (is_tag(view->outer_type)) {
-		look_behind_tags(view, data, end);
-	} else {
-		view->inner_ok = true;
-		view->inner_type = view->outer_type;
-		if (view->outer_type == ETHERTYPE_IPV4)
-			look_at_ipv4(&view->inner, data + 14, end);
-	}
-	if (!is_tag(view->outer_type) || strict_vlan) {
-		view->ip = view->inner;
-		if (view->inner_ok)
-			view->type = view->inner_type;
-	}
-	if (!strict_vlan)
-		view->too_many_tags = false;
+	look_behind_tags(view, data + 14, end);
 }
 
 /* Whether everything the programs look at lies in these bytes: no tags to step over, no options before the ports. */
