@@ -1,5 +1,5 @@
 # Thin: each target is one line into a script or cargo. `make` alone lists them.
-.PHONY: help run demo test bench lint docs kernels setup
+.PHONY: coverage help run demo test bench lint docs kernels setup
 .DEFAULT_GOAL := help
 ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
@@ -13,6 +13,8 @@ test: ## install what the tests need and run them all
 	@sh scripts/setup.sh test && cargo test --workspace --quiet
 bench: ## print the measured figures beside the reference's
 	@sh scripts/setup.sh test && cargo xtask bench
+coverage: ## measure the shipped BPF programs with our own coverage, through the tests of their crates
+	@sh scripts/coverage.sh
 lint: ## formatting and lints as CI sees them
 	@cargo fmt --all --check && cargo clippy --workspace --all-targets --quiet -- -D warnings
 docs: ## write the generated reference pages anew

@@ -65,12 +65,15 @@ impl Object {
     }
 
     fn run_clang(&self, clang: &OsStr, object: &Path) -> Result<(), String> {
-        let mut command = Command::new(clang);
+        let measured = env::var_os(COVERAGE).filter(|hawkbell| !hawkbell.is_empty());
+        let mut command = compiler(clang, measured.as_deref());
         command.args(FLAGS).arg("-I").arg(INCLUDE);
         if let Some(libbpf) = env::var_os("DEP_HAWKBELL_LOAD_INCLUDE") {
             command.arg("-isystem").arg(libbpf);
         }
-        for (folder, name) in [(env::var_os("CARGO_MANIFEST_DIR"), "."), (Some(INCLUDE.into()), "include")] {
+        // Coverage reports look for the sources where they are.
+        let folders = [(env::var_os("CARGO_MANIFEST_DIR"), "."), (Some(INCLUDE.into()), "include")];
+        for (folder, name) in folders.into_iter().filter(|_| measured.is_none()) {
             let mut map = OsString::from("-ffile-prefix-map=");
             map.push(folder.unwrap_or_default());
             map.push(format!("={name}"));
@@ -91,6 +94,15 @@ impl Object {
 /// Folder with `kernel.h` and `common.h`, on the include path of every object.
 pub fn include_folder() -> &'static Path {
     Path::new(INCLUDE)
+}
+
+/// clang, or for `make coverage` the coverage compiler of the `hawkbell` that the environment names, which runs that clang.
+fn compiler(clang: &OsStr, measured: Option<&OsStr>) -> Command {
+    println!("cargo::rerun-if-env-changed={COVERAGE}");
+    let Some(hawkbell) = measured else { return Command::new(clang) };
+    let mut command = Command::new(hawkbell);
+    command.args(["cover", "cc", "--"]).env("HAWKBELL_CLANG", clang);
+    command
 }
 
 /// The first clang that can compile for BPF: `$BPF_CLANG`, `clang`, then versions from new to old.
@@ -136,6 +148,9 @@ fn embed(object: &Path) -> Result<String, String> {
         "{{ #[repr(C, align(8))] struct Aligned([u8; {bytes}]); static OBJECT: Aligned = Aligned(*include_bytes!({object:?})); &OBJECT.0 }}\n"
     ))
 }
+
+/// Names the `hawkbell` whose `cover cc` compiles instead of clang; sidecars go where HAWKBELL_COVER_DIR says.
+const COVERAGE: &str = "HAWKBELL_BPF_COVERAGE";
 
 const INCLUDE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/include");
 

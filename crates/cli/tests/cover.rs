@@ -1,6 +1,8 @@
 //! `hawkbell cover` end to end on the running kernel: objects built by `cover cc`, loaded by a loader of ours (this test
 //! program, started again), counted, reported. Needs root and a clang; skips with a reason without them.
 
+#![allow(clippy::print_stdout)] // a test says why it skips
+
 use load::Loader;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -68,7 +70,9 @@ fn children_and_what_they_leave_running_are_held() {
 #[test]
 fn signals_reach_the_command() {
     let Some(home) = Home::build() else { return };
-    for (script, code) in [("trap 'exit 9' TERM; touch up; while :; do sleep 0.05; done", 9), ("touch up; exec sleep 20", 143)] {
+    for (script, code) in
+        [("trap 'exit 9' TERM; touch up; while :; do sleep 0.05; done", 9), ("touch up; exec sleep 20", 143)]
+    {
         let mut run = home.cover(&["run", "--", "sh", "-c", script]).stderr(Stdio::null()).spawn().expect("run");
         wait_for(&home.0.path().join("up"));
         terminate(&run);
@@ -85,7 +89,8 @@ fn running_programs_are_listed_collected_and_reset() {
     let Some(home) = Home::build() else { return };
     let up = home.0.path().join("loaded");
     let orders = format!("{},guard,11 touch={}", home.object("guard"), up.display());
-    let mut loader = Command::new(this()).args(ARGS.split(' ')).env(ORDERS, orders).stdout(Stdio::null()).spawn().expect("start");
+    let mut loader =
+        Command::new(this()).args(ARGS.split(' ')).env(ORDERS, orders).stdout(Stdio::null()).spawn().expect("start");
     wait_for(&up);
     let tag = home.tag("guard");
     let list = home.cover(&["ls", "--json"]).output().expect("list");
@@ -170,6 +175,53 @@ fn conditions_that_are_never_true_compile_with_every_clang() {
     }
 }
 
+#[test]
+fn what_the_verifier_refuses_with_counters_is_fitted_and_named() {
+    let Some(home) = Home::build() else { return };
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../coverage/tests/data/golden");
+    // More turns of the loop: fine for the verifier without counters, too much with them.
+    let source =
+        fs::read_to_string(golden.join("golden.bpf.c")).expect("the source").replace("i < 4; i++", "i < 10; i++");
+    let (path, include) = (home.0.path().join("heavy.bpf.c"), format!("-I{}", golden.join("bpf").display()));
+    fs::write(&path, source).expect("write");
+
+    let args = ["cc", "--fit", "-O2", "-g", "-target", "bpf", &include, "-c", "heavy.bpf.c", "-o", "heavy.bpf.o"];
+    let fitted = home.cover(&args).output().expect("cover cc");
+    assert!(
+        fitted.status.success() && said(&fitted).contains("is left out of counting: program `golden`"),
+        "{}",
+        said(&fitted)
+    );
+    assert!(home.cover(&["check", "heavy.bpf.o"]).status().expect("check").success());
+    home.run(&[], &format!("{},hot,2 exit=0", home.object("heavy")));
+    let report = home.cover(&["report"]).output().expect("report");
+    assert!(String::from_utf8_lossy(&report.stdout).contains("not measured: `"));
+    let cost = home.cover(&["cost", "--json", "heavy.bpf.o", "heavy.bpf.o"]).output().expect("cost");
+    let cost: serde_json::Value = serde_json::from_slice(&cost.stdout).expect("JSON");
+    let hot =
+        cost["programs"].as_array().and_then(|p| p.iter().find(|p| p["program"] == "hot")).expect("a price").clone();
+    assert!(
+        hot["plain"]["instructions"].as_u64() > Some(1) && hot["plain"]["verified"] == hot["instrumented"]["verified"]
+    );
+}
+
+#[test]
+fn the_example_works_as_its_readme_says() {
+    let Some(home) = Home::build() else { return };
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/covered/try.sh");
+    let namespace = "mount -t bpf bpf /sys/fs/bpf && exec \"$@\"";
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", namespace, "sh", env!("CARGO_BIN_EXE_hawkbell"), "cover", "run", "--"]);
+    let run = command.arg(script).current_dir(home.0.path()).env("XDG_STATE_HOME", home.0.path()).output();
+    let tools = Command::new("bpftool").arg("version").output().is_ok();
+    let Some(run) = run.ok().filter(|r| tools && r.status.success()) else {
+        println!("skipped: needs bpftool, unshare and a BPF file system");
+        return;
+    };
+    assert!(!said(&run).contains("warning"), "{}", said(&run));
+    assert_eq!(home.entries(), [("guard".to_owned(), 9)]);
+}
+
 const IDLE: &str = "#define SEC(name) __attribute__((section(name), used))
 struct xdp_md { unsigned data, data_end; };
 SEC(\"xdp\") int guard(struct xdp_md *c)
@@ -236,7 +288,9 @@ impl Home {
         let out = self.cover(&["out", "-f", "lcov", "-o", "entries", "--known-only"]).output().expect("out");
         assert!(out.status.success(), "{}", said(&out));
         let text = fs::read_to_string(self.0.path().join("entries")).expect("a report");
-        let entry = |line: &str| line.strip_prefix("FNDA:")?.split_once(',').map(|(n, f)| (f.to_owned(), n.parse().unwrap_or(0)));
+        let entry = |line: &str| {
+            line.strip_prefix("FNDA:")?.split_once(',').map(|(n, f)| (f.to_owned(), n.parse().unwrap_or(0)))
+        };
         let mut found: Vec<_> =
             text.lines().filter_map(entry).filter(|(name, _)| ["guard", "hot"].contains(&name.as_str())).collect();
         found.sort();

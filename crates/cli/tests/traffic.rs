@@ -125,7 +125,10 @@ fn paged_frames_are_no_way_around() {
     let frame: String = packets::frame("tcp 443").iter().map(|byte| format!("{byte:02x}")).collect();
     let child = start(&netns, &traffico, "-i a block_port 443");
     for (header_bytes, length) in [(14, 5000), (34, 5000), (54, 5000), (14, 60)] {
-        let script = PAGED.replace("FRAME", &frame).replace("HEADER", &header_bytes.to_string()).replace("LENGTH", &length.to_string());
+        let script = PAGED
+            .replace("FRAME", &frame)
+            .replace("HEADER", &header_bytes.to_string())
+            .replace("LENGTH", &length.to_string());
         let output = netns.command("python3").args(["-c", &script]).output().unwrap();
         assert_eq!(text(&output), "dropped\n", "{header_bytes} of {length} bytes linear");
     }

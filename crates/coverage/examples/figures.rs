@@ -51,7 +51,10 @@ fn report(bytes: &[u8]) -> Result<(), Box<dyn Error>> {
         let mut sidecar = Sidecar::parse(bytes)?;
         spent += start.elapsed();
         // As if every object came from a source of its own.
-        sidecar.maps.iter_mut().for_each(|m| m.files.iter_mut().for_each(|f| *f = format!("/src/{object}.bpf.c").into()));
+        sidecar
+            .maps
+            .iter_mut()
+            .for_each(|m| m.files.iter_mut().for_each(|f| *f = format!("/src/{object}.bpf.c").into()));
         let counters = (0..sidecar.counter_bytes as u64 / 8).collect();
         let bitmaps = vec![0; sidecar.bitmap_bytes];
         let counters = Counters { build: sidecar.build, counters, bitmaps, instances: 1 };
@@ -64,7 +67,11 @@ fn report(bytes: &[u8]) -> Result<(), Box<dyn Error>> {
     let pages = html::render(&builder.finish(), "figures", &|_| Some(source.clone()));
     spent += start.elapsed();
     let size: usize = pages.iter().map(|p| p.content.len()).sum();
-    println!("html: {spent:?} for {OBJECTS} objects, {} functions, {} MiB (at most 5 s)", OBJECTS * FUNCTIONS, size >> 20);
+    println!(
+        "html: {spent:?} for {OBJECTS} objects, {} functions, {} MiB (at most 5 s)",
+        OBJECTS * FUNCTIONS,
+        size >> 20
+    );
     Ok(())
 }
 
@@ -90,7 +97,10 @@ fn collecting(sidecar: &[u8]) -> Result<(), Box<dyn Error>> {
     let object = split(sidecar, None)?.object;
     let loader = Loader::new("figures", &object).only(["entry"]);
     let loaded = (0..MAPS).map(|_| loader.load()).collect::<Result<Vec<_>, _>>()?;
-    let best = best_of(10, || Ok::<_, std::convert::Infallible>(drop(collect::live())))?;
+    let best = best_of(10, || {
+        drop(collect::live());
+        Ok::<_, std::convert::Infallible>(())
+    })?;
     let (found, _) = collect::live();
     println!("collect: {best:?} for {} maps (at most 20 ms)", found.len());
     drop(loaded);
@@ -108,7 +118,8 @@ fn best_of<E>(times: usize, mut work: impl FnMut() -> Result<(), E>) -> Result<D
 }
 
 fn source() -> String {
-    let mut text = String::from("#define SEC(name) __attribute__((section(name), used))\nstruct context { int a, b, c; };\n");
+    let mut text =
+        String::from("#define SEC(name) __attribute__((section(name), used))\nstruct context { int a, b, c; };\n");
     for index in 0..FUNCTIONS - 1 {
         let _ = writeln!(
             text,
@@ -125,7 +136,13 @@ fn compile() -> Result<Vec<u8>, Box<dyn Error>> {
     std::fs::write(&input, source())?;
     let flags = ["-target", "bpf-unknown-linux-gnu", "-O2", "-g", "-fprofile-instr-generate", "-fcoverage-mapping"];
     let clang = std::env::var("HAWKBELL_CLANG").unwrap_or_else(|_| "clang".into());
-    let status = Command::new(clang).args(flags).args(["-fprofile-update=atomic", "-c"]).arg(input).arg("-o").arg(&output).status()?;
+    let status = Command::new(clang)
+        .args(flags)
+        .args(["-fprofile-update=atomic", "-c"])
+        .arg(input)
+        .arg("-o")
+        .arg(&output)
+        .status()?;
     if !status.success() {
         return Err("clang failed".into());
     }

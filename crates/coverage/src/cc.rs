@@ -177,7 +177,8 @@ mod tests {
 
     #[test]
     fn compilations_for_bpf_are_instrumented() {
-        let Plan::Instrument { args, object, sidecar, .. } = planned("-O2 -g -target bpf -c a.bpf.c -o out/a.bpf.o -I x")
+        let Plan::Instrument { args, object, sidecar, .. } =
+            planned("-O2 -g -target bpf -c a.bpf.c -o out/a.bpf.o -I x")
         else {
             panic!("not instrumented")
         };
@@ -194,7 +195,8 @@ mod tests {
 
     #[test]
     fn dependency_files_name_the_object_and_the_second_way_keeps_code_generation() {
-        let Plan::Instrument { args, through_text, .. } = planned("-MMD -O2 -g -mcpu=v3 -target bpf -c a.c -o b.o") else {
+        let Plan::Instrument { args, through_text, .. } = planned("-MMD -O2 -g -mcpu=v3 -target bpf -c a.c -o b.o")
+        else {
             panic!("not instrumented")
         };
         assert!(args.windows(2).any(|w| w == ["-MQ", "b.o"]), "{args:?}");

@@ -7,8 +7,8 @@ mod children;
 
 use crate::layout::BuildId;
 use crate::profile::{Counters, Profile};
-use children::{Children, Happening};
 pub use children::End;
+use children::{Children, Happening};
 use load::live;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::io;
@@ -67,6 +67,11 @@ pub fn run(command: &mut Command, options: Options) -> io::Result<Held> {
     holder.conclude(children.end())
 }
 
+/// Why a command could not be started, in words.
+pub fn words(error: &io::Error) -> String {
+    sys::errno::of(error)
+}
+
 #[derive(Default)]
 struct Holder {
     maps: Vec<OwnedFd>,
@@ -83,10 +88,8 @@ impl Holder {
         let mut patience = Patience { since: None, told: false, tell: options.waiting };
         loop {
             let (stopped, all_gone) = wait(listener, children, WAIT_MS)?;
-            if stopped {
-                if let Some(creation) = listener.receive()? {
-                    self.take(listener, &creation);
-                }
+            if stopped && let Some(creation) = listener.receive()? {
+                self.take(listener, &creation);
             }
             let interrupted = children.happenings()? == Happening::Interrupted;
             if all_gone || (children.has_ended() && (interrupted || options.end_with_command)) {
@@ -123,10 +126,10 @@ impl Holder {
             let ended = children.has_ended();
             while let Ok(Some(id)) = live::next_id(last) {
                 last = id;
-                if let Ok((about, map)) = live::open(id) {
-                    if crate::collect::may_be_ours(&about) {
-                        self.maps.push(map.as_fd().try_clone_to_owned()?);
-                    }
+                if let Ok((about, map)) = live::open(id)
+                    && crate::collect::may_be_ours(&about)
+                {
+                    self.maps.push(map.as_fd().try_clone_to_owned()?);
                 }
             }
             if ended {

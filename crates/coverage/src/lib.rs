@@ -9,6 +9,7 @@ pub mod collect;
 pub mod count;
 mod cursor;
 pub mod error;
+pub mod fit;
 pub mod hold;
 pub mod layout;
 pub mod mapping;

@@ -43,7 +43,8 @@ pub fn evaluate(map: &FunctionMap, bitmap: &[u8], numbering: Numbering) -> Vec<D
             Numbering::Paths => (bitmap_bit as usize).checked_sub(vectors.len()),
             Numbering::Combinations => (bitmap_bit as usize).checked_mul(8),
         };
-        let ran = |bit: usize| base.and_then(|b| bitmap.get((b + bit) / 8).map(|byte| byte >> ((b + bit) % 8) & 1 == 1));
+        let ran =
+            |bit: usize| base.and_then(|b| bitmap.get((b + bit) / 8).map(|byte| byte >> ((b + bit) % 8) & 1 == 1));
         let gone: Vec<_> = vectors.into_iter().filter(|v| ran(v.bit) == Some(true)).collect();
         let independent = independent(&gone, graph.len());
         let conditions = group.iter().zip(independent).map(|(region, covered)| {
@@ -212,8 +213,10 @@ mod tests {
     #[test]
     fn a_pair_that_differs_in_one_condition_shows_it() {
         let ways = vectors(&graph(), Numbering::Paths).expect("a decision");
-        let of = |a, b, c| ways.iter().find(|v| v.values == [a, b, c]).map(|v| Vector { values: v.values.clone(), ..*v });
-        let gone: Vec<_> = [of(Some(false), None, None), of(Some(true), Some(true), None)].into_iter().flatten().collect();
+        let of =
+            |a, b, c| ways.iter().find(|v| v.values == [a, b, c]).map(|v| Vector { values: v.values.clone(), ..*v });
+        let gone: Vec<_> =
+            [of(Some(false), None, None), of(Some(true), Some(true), None)].into_iter().flatten().collect();
         assert_eq!(independent(&gone, 3), [true, false, false]);
     }
 

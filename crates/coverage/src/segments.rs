@@ -125,10 +125,12 @@ impl Sweep {
 
     fn emit(&mut self, span: Span, at: Position, is_entry: bool, skipped: bool) {
         let has_count = !skipped && span.kind != SpanKind::Skipped;
-        if let (Some(last), false, false) = (self.segments.last(), is_entry, skipped) {
-            if last.has_count == has_count && last.count == span.count && !last.is_entry {
-                return;
-            }
+        if let (Some(last), false, false) = (self.segments.last(), is_entry, skipped)
+            && last.has_count == has_count
+            && last.count == span.count
+            && !last.is_entry
+        {
+            return;
         }
         let count = if has_count { span.count } else { 0 };
         let is_gap = has_count && span.kind == SpanKind::Gap;

@@ -23,8 +23,17 @@ pub struct Sidecar {
     /// Size of the counter area and of the bitmap area behind it.
     pub counter_bytes: usize,
     pub bitmap_bytes: usize,
+    /// Functions that were left out on purpose: neither covered nor uncovered.
+    pub exclusions: Vec<Exclusion>,
     names: HashMap<u64, String>,
     by_name: HashMap<(u64, u64), usize>,
+}
+
+/// A function without counters, and why.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Exclusion {
+    pub function: String,
+    pub reason: String,
 }
 
 /// One instrumented function.
@@ -62,6 +71,7 @@ impl Sidecar {
             counter_bytes: areas.counter_bytes,
             bitmap_bytes: areas.bitmap_bytes,
             names: names(&file)?,
+            exclusions: exclusions(bytes),
         })
     }
 
@@ -84,6 +94,31 @@ impl Sidecar {
     pub fn data_bytes(&self) -> usize {
         self.counter_bytes + self.bitmap_bytes
     }
+}
+
+/// Writes down behind the object which functions were left out. Readers of ELF files do not look there; the identity of the
+/// build includes it.
+pub fn with_exclusions(mut object: Vec<u8>, exclusions: &[Exclusion]) -> Vec<u8> {
+    if exclusions.is_empty() {
+        return object;
+    }
+    let clean = |text: &str| text.replace(['\t', '\n'], " ");
+    let lines = exclusions.iter().map(|e| format!("{}\t{}\n", clean(&e.function), clean(&e.reason)));
+    let text = lines.collect::<String>();
+    object.extend_from_slice(text.as_bytes());
+    object.extend_from_slice(&(text.len() as u64).to_le_bytes());
+    object.extend_from_slice(EXCLUSIONS_MAGIC);
+    object
+}
+
+fn exclusions(bytes: &[u8]) -> Vec<Exclusion> {
+    let Some(rest) = bytes.strip_suffix(EXCLUSIONS_MAGIC) else { return Vec::new() };
+    let Some((rest, size)) = rest.split_last_chunk::<8>() else { return Vec::new() };
+    let size = usize::try_from(u64::from_le_bytes(*size)).unwrap_or(usize::MAX);
+    let text = rest.len().checked_sub(size).and_then(|start| rest.get(start..)).unwrap_or_default();
+    let lines = String::from_utf8_lossy(text).into_owned();
+    let exclusion = |(function, reason): (&str, &str)| Exclusion { function: function.into(), reason: reason.into() };
+    lines.lines().filter_map(|line| line.split_once('\t')).map(exclusion).collect()
 }
 
 /// The reference by which records name a function.
@@ -214,9 +249,24 @@ pub(crate) fn blob(cursor: &mut Cursor<'_>) -> Result<Vec<u8>, Error> {
     }
 }
 
+const EXCLUSIONS_MAGIC: &[u8] = b"HBEXCLUD";
 const RECORD_BYTES_OLD: usize = 48;
 const RECORD_BYTES_NEW: usize = 64;
 const COUNTERS_FIELD: usize = 16;
 const BITMAP_FIELD: usize = 24;
 /// Names and file names of one unit; the kernel's own largest objects stay below 1 MiB.
 const MAX_BLOB_BYTES: u64 = 64 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exclusions_come_back_and_strange_ends_have_none() {
+        let left_out = vec![Exclusion { function: "parse".into(), reason: "too many\tinstructions".into() }];
+        let bytes = with_exclusions(b"object".to_vec(), &left_out);
+        assert_eq!(exclusions(&bytes)[0].reason, "too many instructions");
+        assert_eq!(exclusions(b"HBEXCLUD"), []);
+        assert_eq!(exclusions(&[&[0xff; 8][..], EXCLUSIONS_MAGIC].concat()), []);
+    }
+}

@@ -2,6 +2,8 @@
 //! pictures in light and dark. Skips, with a reason, without Chromium or clang. HAWKBELL_SCREENSHOTS names a directory
 //! where the pictures stay.
 
+#![allow(clippy::print_stdout)] // a test says why it skips
+
 mod support;
 
 use coverage::profile::Counters;
@@ -35,7 +37,9 @@ fn a_reader_sorts_opens_a_file_and_sees_counts() {
     ] {
         assert!(seen.contains(wanted), "{wanted}\n{seen}");
     }
-    for (name, page, scheme) in [("index-light", "index.html", 1), ("index-dark", "index.html", 0), ("file-light", "", 1), ("file-dark", "", 0)] {
+    for (name, page, scheme) in
+        [("index-light", "index.html", 1), ("index-dark", "index.html", 0), ("file-light", "", 1), ("file-dark", "", 0)]
+    {
         let page = if page.is_empty() { file_page(home.path()) } else { page.into() };
         let picture = look.picture(name, &page, scheme);
         let bytes = fs::read(&picture).expect("a picture");
@@ -49,13 +53,16 @@ fn a_reader_sorts_opens_a_file_and_sees_counts() {
 /// A report of two sources with counts of every kind, and the page that visits it.
 fn write_report(clang: &str, home: &Path) {
     let mut builder = Builder::default();
-    for (source, flags) in [("constructs.bpf.c", vec![]), ("golden/golden.bpf.c", vec![format!("-I{}", data("golden/bpf").display())])] {
+    for (source, flags) in
+        [("constructs.bpf.c", vec![]), ("golden/golden.bpf.c", vec![format!("-I{}", data("golden/bpf").display())])]
+    {
         let object = home.join("object.covobj");
         let flags: Vec<&str> = flags.iter().map(String::as_str).chain(["-fprofile-update=atomic"]).collect();
         compile(clang, &data(source), &object, &flags);
         let sidecar = Sidecar::parse(&fs::read(&object).expect("an object")).expect("a sidecar");
         let counters = (0..sidecar.counter_bytes / 8).map(|i| if i % 3 == 1 { 0 } else { 1_234 * (i as u64 + 1) });
-        let counters = Counters { build: sidecar.build, counters: counters.collect(), bitmaps: Vec::new(), instances: 1 };
+        let counters =
+            Counters { build: sidecar.build, counters: counters.collect(), bitmaps: Vec::new(), instances: 1 };
         builder.add(&sidecar, &counters).expect("counters");
     }
     let source = |path: &str| fs::read_to_string(path).ok();
@@ -79,13 +86,15 @@ struct Look<'a> {
 impl Look<'_> {
     /// The document after its scripts ran.
     fn dom(&self, page: &str) -> String {
-        let output = self.command(&["--allow-file-access-from-files", "--virtual-time-budget=8000", "--dump-dom"], page);
+        let output =
+            self.command(&["--allow-file-access-from-files", "--virtual-time-budget=8000", "--dump-dom"], page);
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     fn picture(&self, name: &str, page: &str, scheme: u8) -> PathBuf {
         let path = self.home.join(name).with_extension("png");
-        let (shot, scheme) = (format!("--screenshot={}", path.display()), format!("--blink-settings=preferredColorScheme={scheme}"));
+        let (shot, scheme) =
+            (format!("--screenshot={}", path.display()), format!("--blink-settings=preferredColorScheme={scheme}"));
         self.command(&["--hide-scrollbars", "--window-size=1280,1000", &shot, &scheme], page);
         path
     }

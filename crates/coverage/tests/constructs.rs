@@ -1,6 +1,8 @@
 //! Own counting against llvm-cov: for every clang present, objects of one source with random counters must give the same
 //! lines and functions. Skips, with a reason, what is not installed.
 
+#![allow(clippy::print_stdout)] // a test says why it skips
+
 mod support;
 
 use coverage::profile::{Counters, RawVersion, profraw, proftext};
@@ -66,7 +68,11 @@ fn conditions_agree_with_llvm_cov() {
             let theirs = oracle(home.path(), &object, &proftext(&sidecar, &counters), &["-summary-only"]);
             let theirs: serde_json::Value = serde_json::from_str(&theirs).expect("JSON");
             let theirs = &theirs["data"][0]["totals"]["mcdc"];
-            assert_eq!((Some(ours.total), Some(ours.covered)), (theirs["count"].as_u64(), theirs["covered"].as_u64()), "seed {seed}");
+            assert_eq!(
+                (Some(ours.total), Some(ours.covered)),
+                (theirs["count"].as_u64(), theirs["covered"].as_u64()),
+                "seed {seed}"
+            );
         }
     }
 }
@@ -86,7 +92,8 @@ fn raw_profiles_say_the_same_as_text() {
     let merged = |name: &str, content: &[u8]| {
         let path = home.path().join(name);
         fs::write(&path, content).expect("write a profile");
-        let text = Command::new("llvm-profdata-19").args(["merge", "-text", "-o", "-"]).arg(path).output().expect("merge");
+        let text =
+            Command::new("llvm-profdata-19").args(["merge", "-text", "-o", "-"]).arg(path).output().expect("merge");
         assert!(text.status.success(), "{name}: {}", String::from_utf8_lossy(&text.stderr));
         let text = String::from_utf8_lossy(&text.stdout).into_owned();
         let mut functions: Vec<_> = text.split("\n\n").map(|f| f.trim().to_owned()).filter(|f| !f.is_empty()).collect();

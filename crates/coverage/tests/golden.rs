@@ -1,6 +1,8 @@
 //! The same C natively and in the kernel, on the same packets: every counter of every function must be equal, for each
 //! clang present. Two CPUs that count at the same time lose nothing. Skips, with a reason, without clang or privilege.
 
+#![allow(clippy::print_stdout)] // a test says why it skips
+
 mod support;
 
 use coverage::profile::Counters;
@@ -101,9 +103,12 @@ fn native(clang: &str, home: &Path) -> Counts {
     ran(Command::new(clang)
         .args(["-O1", "-fprofile-instr-generate", "-fcoverage-mapping", "-fno-pie", "-c", &include])
         .args([&data("golden/golden.bpf.c"), Path::new("-o"), &object]));
-    ran(Command::new(clang)
-        .args(["-O1", "-no-pie", "-fno-pie", &include, &record])
-        .args([&data("golden/native/main.c"), &object, Path::new("-o"), &program]));
+    ran(Command::new(clang).args(["-O1", "-no-pie", "-fno-pie", &include, &record]).args([
+        &data("golden/native/main.c"),
+        &object,
+        Path::new("-o"),
+        &program,
+    ]));
     let output = Command::new(program).arg(home.join("packets")).output().expect("the native run");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     text.lines().map(counts).collect()

@@ -2,6 +2,8 @@
 //! reading, counting and every renderer; profiles and map values of any content. Objects need a clang; without one only
 //! the rest is tested.
 
+#![allow(clippy::print_stdout)] // a test says why it skips
+
 mod support;
 
 use coverage::layout::Header;
@@ -41,7 +43,12 @@ fn use_up(bytes: &[u8]) {
     let Ok(sidecar) = Sidecar::parse(bytes) else { return };
     // Sizes in a damaged object may claim anything; no counters are as good as many.
     let size = sidecar.counter_bytes.min(1 << 16);
-    let counters = Counters { build: sidecar.build, counters: vec![3; size / 8], bitmaps: vec![0x5a; sidecar.bitmap_bytes.min(4096)], instances: 1 };
+    let counters = Counters {
+        build: sidecar.build,
+        counters: vec![3; size / 8],
+        bitmaps: vec![0x5a; sidecar.bitmap_bytes.min(4096)],
+        instances: 1,
+    };
     let _ = proftext(&sidecar, &counters);
     let _ = profraw(&sidecar, &counters, RawVersion::V10);
     let mut builder = Builder::default();
@@ -49,7 +56,13 @@ fn use_up(bytes: &[u8]) {
         return;
     }
     let report = builder.finish();
-    let _ = (Summary::of(&report), text::table(&report), lcov::render(&report), json::render(&report), cobertura::render(&report, 0));
+    let _ = (
+        Summary::of(&report),
+        text::table(&report),
+        lcov::render(&report),
+        json::render(&report),
+        cobertura::render(&report, 0),
+    );
     let lines = report.files.values().filter_map(|f| f.lines.keys().next_back().copied()).max().unwrap_or(0);
     if lines < 10_000 {
         let _ = html::render(&report, "hostile", &|_| Some("int a;\n\u{e9}\u{e9}\tb;\n".repeat(20)));

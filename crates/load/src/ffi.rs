@@ -132,6 +132,20 @@ pub fn test_run(program: std::os::fd::BorrowedFd<'_>, input: &[u8], times: u32) 
     if status < 0 { Err(-status) } else { Ok((opts.retval, opts.duration)) }
 }
 
+/// Sizes of a loaded program; the error is a positive errno.
+pub fn figures(program: std::os::fd::BorrowedFd<'_>) -> Result<crate::live::Figures, i32> {
+    let mut info = bpf::bpf_prog_info::default();
+    let mut len = u32::try_from(size_of::<bpf::bpf_prog_info>()).map_err(|_| 7)?;
+    let fd = std::os::fd::AsRawFd::as_raw_fd(&program);
+    // SAFETY: the kernel fills at most `len` bytes of `info`; all buffers in it are null, so it writes nowhere else.
+    let status = unsafe { bpf::bpf_prog_get_info_by_fd(fd, &raw mut info, &raw mut len) };
+    if status < 0 {
+        return Err(-status);
+    }
+    let instructions = info.xlated_prog_len / 8;
+    Ok(crate::live::Figures { instructions, jited_bytes: info.jited_prog_len, verified: info.verified_insns })
+}
+
 fn last_errno() -> i32 {
     std::io::Error::last_os_error().raw_os_error().unwrap_or(22)
 }

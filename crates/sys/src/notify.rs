@@ -4,7 +4,8 @@
 
 use nix::sys::signal::SigSet;
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
+    recvmsg, sendmsg,
 };
 use std::io;
 use std::mem::MaybeUninit;
@@ -224,7 +225,9 @@ fn receive_descriptor(channel: BorrowedFd<'_>) -> io::Result<OwnedFd> {
         RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
         _ => None,
     });
-    received.ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "the command ended before it handed over its filter"))
+    received.ok_or_else(|| {
+        io::Error::new(io::ErrorKind::UnexpectedEof, "the command ended before it handed over its filter")
+    })
 }
 
 /// `struct seccomp_notif` with its `struct seccomp_data` (linux/seccomp.h).

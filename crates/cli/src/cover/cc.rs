@@ -1,10 +1,15 @@
 //! `cover cc`: runs the user's clang with coverage and splits what comes out, so that `CLANG="hawkbell cover cc"` is all that
 //! a build needs. What is not a compilation for eBPF goes to clang unchanged. Exit status is clang's.
 
+use super::collect::warn;
+use super::cost::{load_what_loads, reason};
 use super::sidecars::remember;
 use crate::exit::{Exit, Failure, Outcome};
 use anyhow::{Context, Result, bail};
 use coverage::cc::{Counting, Options, Plan, ThroughText, is_idle_load_failure, plan, without_idle_loads};
+use coverage::fit::hottest_function;
+use coverage::sidecar::{Exclusion, Sidecar, with_exclusions};
+use load::Cause;
 use std::ffi::{OsStr, OsString};
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -16,20 +21,48 @@ pub fn run(args: &[OsString]) -> Outcome {
         std::io::stdout().write_all(HELP.as_bytes())?;
         return Ok(Exit::OK);
     }
-    let (wrapper, clang_args) = Wrapper::read(args)?;
+    let (mut wrapper, clang_args) = Wrapper::read(args)?;
     let clang = clang(wrapper.counting)?;
-    let list = wrapper.write_profile_list(&clang)?;
-    let options = Options { counting: wrapper.counting, profile_list: list.as_ref().map(|l| l.path.clone()) };
-    match plan(&clang_args, &options) {
-        Plan::PassThrough => Ok(exit_of(execute(&clang, &clang_args)?)),
-        Plan::Instrument { args, through_text, object, sidecar } => {
-            let status = instrument(&clang, &args, &through_text)?;
-            if !status.success() {
-                return Ok(exit_of(status));
-            }
-            finish(&object, &sidecar, wrapper.sidecar_dir.as_deref())
+    loop {
+        let list = wrapper.write_profile_list(&clang)?;
+        let options = Options { counting: wrapper.counting, profile_list: list.as_ref().map(|l| l.path.clone()) };
+        let (args, through_text, object, sidecar) = match plan(&clang_args, &options) {
+            Plan::PassThrough => return Ok(exit_of(execute(&clang, &clang_args)?)),
+            Plan::Instrument { args, through_text, object, sidecar } => (args, through_text, object, sidecar),
+        };
+        let status = instrument(&clang, &args, &through_text)?;
+        if !status.success() {
+            return Ok(exit_of(status));
         }
+        let kept = finish(&object, &sidecar, &wrapper)?;
+        let Some(left_out) = wrapper.fit.then(|| to_leave_out(&object, &kept)).transpose()?.flatten() else {
+            return Ok(Exit::OK);
+        };
+        if wrapper.left_out.iter().any(|e| e.function == left_out.function) {
+            let text = format!(
+                "object `{}`: refused even without counters in `{}`: {}",
+                object.display(),
+                left_out.function,
+                left_out.reason
+            );
+            return Err(Failure::message(text));
+        }
+        warn(&format!("`{}` is left out of counting: {}", left_out.function, left_out.reason));
+        wrapper.left_out.push(left_out);
     }
+}
+
+/// The function to go without counters next, so that the verifier takes the object; `None` when it takes it all.
+fn to_leave_out(object: &Path, sidecar: &Path) -> Result<Option<Exclusion>, Failure> {
+    let (_, refused) = load_what_loads(object)?;
+    let Some(refused) = refused.iter().find(|r| r.cause == Cause::Verifier) else { return Ok(None) };
+    let bytes = fs::read(sidecar).with_context(|| format!("sidecar `{}`", sidecar.display()))?;
+    let hottest = match Sidecar::parse(&bytes) {
+        Ok(sidecar) => hottest_function(&sidecar, &refused.log),
+        Err(_) => None,
+    };
+    let function = hottest.unwrap_or_else(|| refused.program.clone());
+    Ok(Some(Exclusion { function, reason: format!("program `{}`: {}", refused.program, reason(refused)) }))
 }
 
 /// Compiles; once more, another way, where the backend of an old clang gives up. clang's words go through unless they are
@@ -57,12 +90,14 @@ fn instrument(clang: &OsStr, args: &[OsString], again: &ThroughText) -> Result<E
     Ok(status)
 }
 
-/// Turns clang's output into the loadable object and the sidecar.
-fn finish(object: &Path, sidecar: &Path, sidecar_dir: Option<&Path>) -> Outcome {
+/// Turns clang's output into the loadable object and the sidecar, and says where the sidecar lies.
+fn finish(object: &Path, sidecar: &Path, wrapper: &Wrapper) -> Result<PathBuf> {
     let bytes = fs::read(sidecar).with_context(|| format!("object `{}`", sidecar.display()))?;
+    let bytes = with_exclusions(bytes, &wrapper.exclusions());
+    fs::write(sidecar, &bytes).with_context(|| format!("sidecar `{}`", sidecar.display()))?;
     let split = coverage::split::split(&bytes, None).with_context(|| format!("object `{}`", sidecar.display()))?;
     fs::write(object, &split.object).with_context(|| format!("object `{}`", object.display()))?;
-    let place = match sidecar_dir {
+    let place = match &wrapper.sidecar_dir {
         Some(directory) => {
             fs::create_dir_all(directory).with_context(|| format!("directory `{}`", directory.display()))?;
             let place = directory.join(format!("{}.covobj", split.build.tag()));
@@ -73,7 +108,7 @@ fn finish(object: &Path, sidecar: &Path, sidecar_dir: Option<&Path>) -> Outcome 
         None => sidecar.to_owned(),
     };
     remember(split.build, &place);
-    Ok(Exit::OK)
+    Ok(place)
 }
 
 /// Our own options; they stand before clang's.
@@ -83,6 +118,9 @@ struct Wrapper {
     sidecar_dir: Option<PathBuf>,
     excluded_files: Vec<String>,
     excluded_functions: Vec<String>,
+    /// Leave out functions until the verifier takes the object.
+    fit: bool,
+    left_out: Vec<Exclusion>,
 }
 
 impl Wrapper {
@@ -97,6 +135,7 @@ impl Wrapper {
             let value = rest.as_slice().get(1).cloned();
             let value = || value.with_context(|| format!("option `{}`: needs a value", arg.to_string_lossy()));
             match arg.to_str() {
+                Some("--fit") => wrapper.fit = true,
                 Some("--mcdc") => wrapper.counting = Counting::Mcdc,
                 Some("--counters") => wrapper.counting = counting(&value()?)?,
                 Some("--sidecar-dir") => wrapper.sidecar_dir = Some(value()?.into()),
@@ -108,14 +147,21 @@ impl Wrapper {
                 }
                 _ => break,
             }
-            rest.nth(usize::from(arg != "--mcdc"));
+            rest.nth(usize::from(arg != "--mcdc" && arg != "--fit"));
         }
         Ok((wrapper, rest.cloned().collect()))
     }
 
+    /// What goes without counters, and why.
+    fn exclusions(&self) -> Vec<Exclusion> {
+        let asked =
+            |function: &String| Exclusion { function: function.clone(), reason: "excluded when it was built".into() };
+        self.excluded_functions.iter().map(asked).chain(self.left_out.iter().cloned()).collect()
+    }
+
     /// clang's list of what not to instrument, in the words of its version.
     fn write_profile_list(&self, clang: &OsStr) -> Result<Option<TemporaryFile>> {
-        if self.excluded_files.is_empty() && self.excluded_functions.is_empty() {
+        if self.excluded_files.is_empty() && self.exclusions().is_empty() {
             return Ok(None);
         }
         let modern = major_version(clang)?.is_none_or(|major| major >= FIRST_WITH_CATEGORIES);
@@ -124,7 +170,7 @@ impl Wrapper {
             if modern { format!("{new}:{name}=skip\n") } else { format!("!{old}:{name}\n") }
         };
         self.excluded_files.iter().for_each(|f| text += &old_and_new("src", "source", f));
-        self.excluded_functions.iter().for_each(|f| text += &old_and_new("fun", "function", f));
+        self.exclusions().iter().for_each(|e| text += &old_and_new("fun", "function", &e.function));
         TemporaryFile::with(&text).map(Some)
     }
 }
@@ -162,7 +208,8 @@ fn clang(counting: Counting) -> Result<OsString, Failure> {
     let oldest = if counting == Counting::Mcdc { FIRST_WITH_MCDC } else { FIRST_CLANG };
     let known = env::var_os("HAWKBELL_CLANG");
     let versions = (oldest..=NEWEST_CLANG).rev().map(|v| format!("clang-{v}"));
-    let candidates = std::iter::once("clang".to_owned()).chain(versions).filter(|name| on_path(name)).map(OsString::from);
+    let candidates =
+        std::iter::once("clang".to_owned()).chain(versions).filter(|name| on_path(name)).map(OsString::from);
     let candidates = known.is_none().then_some(candidates).into_iter().flatten();
     for clang in known.clone().into_iter().chain(candidates) {
         match major_version(&clang)? {
@@ -217,6 +264,7 @@ Options:
   --counters KIND          atomic (exact, the default), fast (loses updates when two CPUs meet), mcdc
   --mcdc                   the same as --counters mcdc: also count conditions (clang 18 or newer)
   --sidecar-dir DIR        collect sidecars there as TAG.covobj
+  --fit                    load the object (needs root) and leave out functions until the verifier takes all programs
   --exclude-file GLOB      do not instrument files that match
   --exclude-function NAME  do not instrument this function
 

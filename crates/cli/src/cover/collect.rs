@@ -87,7 +87,7 @@ fn pin(maps: &[(BuildId, load::Map)], directory: &Path) -> Result<(), Failure> {
 }
 
 fn not_started(program: &OsStr, error: &std::io::Error) -> Failure {
-    let failure = Failure::message(format!("run `{}`: {error}", program.to_string_lossy()));
+    let failure = Failure::message(format!("run `{}`: {}", program.to_string_lossy(), hold::words(error)));
     match error.kind() {
         ErrorKind::NotFound => failure.exit(NOT_FOUND),
         ErrorKind::PermissionDenied => failure.exit(NOT_EXECUTABLE),

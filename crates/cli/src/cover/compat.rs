@@ -112,8 +112,12 @@ fn out(invocation: &Invocation, args: &[OsString]) -> Outcome {
     for profile in &args.profiles {
         let kept = profile.with_extension("cover");
         if !kept.exists() {
-            return Err(Failure::message(format!("profile `{}`: `{}` is not beside it", profile.display(), kept.display()))
-                .help("`bpfcov run PROGRAM` leaves it there; keep it until the report is made"));
+            return Err(Failure::message(format!(
+                "profile `{}`: `{}` is not beside it",
+                profile.display(),
+                kept.display()
+            ))
+            .help("`bpfcov run PROGRAM` leaves it there; keep it until the report is made"));
         }
         profiles.push(kept);
     }
@@ -121,11 +125,18 @@ fn out(invocation: &Invocation, args: &[OsString]) -> Outcome {
     report::out(&report::Out::of(profiles, objects, format, args.output))
 }
 
-fn parse<T: CommandFactory + FromArgMatches>(invocation: &Invocation, word: &str, args: &[OsString]) -> Result<T, Failure> {
+fn parse<T: CommandFactory + FromArgMatches>(
+    invocation: &Invocation,
+    word: &str,
+    args: &[OsString],
+) -> Result<T, Failure> {
     let program = format!("{} {word}", invocation.program);
-    Invocation { program, args: args.to_vec(), usage_exit: invocation.usage_exit }.parse(T::command()).and_then(|matches| {
-        T::from_arg_matches(&matches).map_err(|e| Failure::Usage { error: Box::new(e), exit: Exit(invocation.usage_exit) })
-    })
+    Invocation { program, args: args.to_vec(), usage_exit: invocation.usage_exit }.parse(T::command()).and_then(
+        |matches| {
+            T::from_arg_matches(&matches)
+                .map_err(|e| Failure::Usage { error: Box::new(e), exit: Exit(invocation.usage_exit) })
+        },
+    )
 }
 
 fn usage(invocation: &Invocation, form: &str) -> Failure {

@@ -139,7 +139,8 @@ fn write_profdata(text: &str, llvm: Option<u32>, path: &Path) -> Result<(), Fail
     let named = llvm.map(|v| format!("llvm-profdata-{v}"));
     let candidates = named.into_iter().chain(["llvm-profdata".to_owned()]).chain(versions.filter(|_| llvm.is_none()));
     let tool = candidates.into_iter().find(|tool| major_of(tool).is_some()).ok_or_else(|| {
-        Failure::message("llvm-profdata: not found on the PATH").help("install llvm, or export proftext, which it reads later")
+        Failure::message("llvm-profdata: not found on the PATH")
+            .help("install llvm, or export proftext, which it reads later")
     })?;
     let between = path.with_extension("proftext.tmp");
     write(&between, text.as_bytes())?;

@@ -6,6 +6,7 @@ mod cc;
 mod collect;
 mod compat;
 mod convert;
+mod cost;
 mod report;
 mod sidecars;
 
@@ -42,6 +43,10 @@ enum Action {
     Collect(collect::Collect),
     /// List instrumented maps that are in the kernel now
     Ls(collect::List),
+    /// Load objects for a moment and say which programs the verifier takes
+    Check(cost::Check),
+    /// Compare an object with its instrumented twin: instructions, verifier effort, time of a run
+    Cost(cost::Cost),
     /// Add up profiles
     Merge(convert::Merge),
     /// Show functions, lines, regions and branches per file
@@ -60,10 +65,10 @@ pub fn command() -> clap::Command {
 }
 
 pub fn run(invocation: &Invocation) -> Outcome {
-    if invocation.program == OLD_NAME {
-        if let Some(outcome) = compat::run_old(invocation) {
-            return outcome;
-        }
+    if invocation.program == OLD_NAME
+        && let Some(outcome) = compat::run_old(invocation)
+    {
+        return outcome;
     }
     if invocation.args.is_empty() {
         let mut help = crate::tools::named(command(), &invocation.program);
@@ -77,6 +82,8 @@ pub fn run(invocation: &Invocation) -> Outcome {
         Action::Run(args) => collect::run(&args),
         Action::Collect(args) => collect::collect(&args),
         Action::Ls(args) => collect::list(&args),
+        Action::Check(args) => cost::check(&args),
+        Action::Cost(args) => cost::cost(&args),
         Action::Merge(args) => convert::merge(&args),
         Action::Report(args) => report::report(&args),
         Action::Show(args) => report::show(&args),

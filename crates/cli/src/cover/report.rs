@@ -73,7 +73,8 @@ pub struct Out {
 impl Out {
     /// Everything of `profiles` in `format`, by its name.
     pub fn of(profiles: Vec<PathBuf>, object: Vec<PathBuf>, format: &str, output: Option<PathBuf>) -> Out {
-        let input = Input { profiles, object, known_only: false, filter: None, map: Vec::new(), diff: None, fail_under: None };
+        let input =
+            Input { profiles, object, known_only: false, filter: None, map: Vec::new(), diff: None, fail_under: None };
         let format = Format::from_str(format, true).unwrap_or(Format::Html);
         Out { input, format, output, title: DEFAULT_TITLE.into() }
     }

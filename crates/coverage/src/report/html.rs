@@ -54,6 +54,13 @@ fn index(report: &Report, title: &str, names: &[String], prefix: usize) -> Strin
     let mut out = head(title, "Coverage", true);
     let total = Summary::of(report);
     let _ = write!(out, "<main><h1>{}</h1>{}", escape(title), cards(&total));
+    if !report.unmeasured.is_empty() {
+        out.push_str("<div class=\"notice\">Not measured, and in no figure:<ul>");
+        for left_out in &report.unmeasured {
+            let _ = write!(out, "<li><code>{}</code>: {}</li>", escape(&left_out.function), escape(&left_out.reason));
+        }
+        out.push_str("</ul></div>");
+    }
     out.push_str(
         "<table class=\"files\" id=\"files\"><caption class=\"quiet\">Select a heading to sort</caption><thead><tr>",
     );
@@ -65,8 +72,10 @@ fn index(report: &Report, title: &str, names: &[String], prefix: usize) -> Strin
     out.push_str("</tr></thead><tbody>");
     for ((path, file), name) in report.files.iter().zip(names) {
         let (directory, file_name) = path[prefix..].rsplit_once('/').map_or(("", &path[prefix..]), |(d, f)| (d, f));
-        let directory = if directory.is_empty() { String::new() } else { format!("<span>{}/</span>", escape(directory)) };
-        let _ = write!(out, "<tr><th scope=\"row\"><a href=\"{name}\">{directory}<b>{}</b></a></th>", escape(file_name));
+        let directory =
+            if directory.is_empty() { String::new() } else { format!("<span>{}/</span>", escape(directory)) };
+        let _ =
+            write!(out, "<tr><th scope=\"row\"><a href=\"{name}\">{directory}<b>{}</b></a></th>", escape(file_name));
         for (_, ratio) in Summary::of_file(file).columns(&total) {
             out.push_str(&figure(ratio));
         }

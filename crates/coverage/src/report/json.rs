@@ -17,6 +17,7 @@ pub fn render(report: &Report) -> Value {
     json!({
         "type": "llvm.coverage.json.export",
         "version": "2.0.1",
+        "unmeasured": report.unmeasured.iter().map(|e| json!({"function": e.function, "reason": e.reason})).collect::<Vec<_>>(),
         "data": [{"files": files, "functions": functions, "totals": summary(&Summary::of(report))}],
     })
 }
@@ -37,9 +38,7 @@ fn branch(branch: &Branch) -> Value {
 }
 
 fn summary(summary: &Summary) -> Value {
-    let ratio = |r: Ratio| {
-        json!({"count": r.total, "covered": r.covered, "notcovered": r.total - r.covered, "percent": r.percent().unwrap_or(0.0)})
-    };
+    let ratio = |r: Ratio| json!({"count": r.total, "covered": r.covered, "notcovered": r.total - r.covered, "percent": r.percent().unwrap_or(0.0)});
     let name = |name: &str| if name == "conditions" { "mcdc".to_owned() } else { name.to_owned() };
     summary.named().into_iter().map(|(n, r)| (name(n), ratio(r))).collect::<serde_json::Map<_, _>>().into()
 }

@@ -15,8 +15,8 @@ use crate::mapping::{Condition, FunctionMap, Position, Region, RegionKind};
 use crate::mcdc::{self, evaluate};
 use crate::profile::Counters;
 use crate::segments::{Segment, Span, SpanKind, lines, segments};
-use crate::sidecar::Sidecar;
-use std::collections::BTreeMap;
+use crate::sidecar::{Exclusion, Sidecar};
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 /// Coverage of all sources that went into it.
@@ -24,6 +24,8 @@ use std::rc::Rc;
 pub struct Report {
     /// By path.
     pub files: BTreeMap<Rc<str>, FileReport>,
+    /// Functions that were left out of counting: neither covered nor uncovered, and in no figure.
+    pub unmeasured: BTreeSet<Exclusion>,
 }
 
 /// Coverage of one source file.
@@ -36,8 +38,6 @@ pub struct FileReport {
     pub branches: Vec<Branch>,
     /// Decisions of several conditions, where the object was built with MC/DC.
     pub decisions: Vec<Decision>,
-    /// Functions that were left out of instrumentation: neither covered nor uncovered.
-    pub unmeasured: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -80,6 +80,7 @@ pub struct Decision {
 pub struct Builder {
     spans: BTreeMap<Rc<str>, Vec<Span>>,
     files: BTreeMap<Rc<str>, FileReport>,
+    unmeasured: BTreeSet<Exclusion>,
 }
 
 impl Builder {
@@ -89,6 +90,7 @@ impl Builder {
     /// The counters belong to another build.
     pub fn add(&mut self, sidecar: &Sidecar, counters: &Counters) -> Result<(), Error> {
         counters.check(sidecar)?;
+        self.unmeasured.extend(sidecar.exclusions.iter().cloned());
         for map in &sidecar.maps {
             let function = sidecar.function(map.name_ref, map.hash);
             let counted = count(map, function.map_or(&[], |f| counters.of(f)));
@@ -123,7 +125,7 @@ impl Builder {
             file.lines = lines(&file.segments);
             merge_repeats(file);
         }
-        Report { files: self.files }
+        Report { files: self.files, unmeasured: self.unmeasured }
     }
 
     fn add_function(&mut self, name: String, map: &FunctionMap, counted: &Counted) {

@@ -24,6 +24,9 @@ pub fn table(report: &Report) -> String {
         }
         out.push('\n');
     }
+    for left_out in &report.unmeasured {
+        let _ = writeln!(out, "not measured: `{}` ({})", left_out.function, left_out.reason);
+    }
     out
 }
 

@@ -53,7 +53,8 @@ pub enum LoadError {
 /// # Errors
 /// See [`LoadError`].
 pub fn load(main: Option<&Path>, options: &[String]) -> Result<Loaded, LoadError> {
-    let mut loaded = Loaded { tree: empty(), files: Vec::new(), directories: Vec::new(), odd_options: misfits(options) };
+    let mut loaded =
+        Loaded { tree: empty(), files: Vec::new(), directories: Vec::new(), odd_options: misfits(options) };
     if let Some(path) = main {
         if !path.exists() {
             return Err(LoadError::Missing(path.display().to_string()));
@@ -320,7 +321,10 @@ mod tests {
         let options = ["webserver.enabld=true", "json_output=true", "rules[].disable.rule=*", "output_timeout=x"];
         let odd = load(None, &options.map(str::to_owned)).unwrap().odd_options;
         let [unknown, number] = odd.as_slice() else { panic!("{odd:?}") };
-        assert!(unknown.contains("unknown key `enabld`, did you mean `enabled`? (option `-o webserver.enabld`"), "{unknown}");
+        assert!(
+            unknown.contains("unknown key `enabld`, did you mean `enabled`? (option `-o webserver.enabld`"),
+            "{unknown}"
+        );
         assert!(number.contains("not a number from 0") && number.contains("-o output_timeout"), "{number}");
     }
 
