@@ -249,6 +249,9 @@ fn cases_pass_fail_and_show_what_was_never_tried() {
     std::fs::write(&cases, text).unwrap();
     let (out, _, code) = test(&[]);
     assert!(out.contains("FAIL login may\n       did not fire: shadow") && code == Some(1), "{out}");
+    std::fs::write(&cases, "- test: misspelt\n  capture: opens.scap\n  silent: [shadwo]\n").unwrap();
+    let (out, _, code) = test(&[]);
+    assert!(out.contains("FAIL misspelt\n       rule `shadwo` is not loaded") && code == Some(1), "{out}");
 }
 
 #[test]

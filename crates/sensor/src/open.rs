@@ -278,13 +278,14 @@ fn load(
     boot_ns: u64,
 ) -> Result<(Object, Vec<Refused>), Error> {
     let cpus = u32::from(possible.last().copied().unwrap_or(0)) + 1;
+    let online = u32::from(cpus::online()?.last().copied().unwrap_or(0)) + 1;
     let mut loader = Loader::new("sensor", OBJECT)
         .global("boot_ns", &boot_ns.to_ne_bytes())
         .global("snaplen", &u32::from(options.snaplen).to_ne_bytes())
         .global("casts", &[u8::from(way.casts)])
         .global("raw", &[u8::from(way.raw)])
         .global("drop_failed", &[u8::from(options.drop_failed)])
-        .max_entries("scratches", cpus * AREAS)
+        .max_entries("scratches", cpus.min(online.max(SPARE_CPUS)) * AREAS)
         .max_entries("rings", cpus);
     if let Some(ring) = ring {
         loader = loader.inner("rings", ring);
@@ -354,6 +355,9 @@ pub fn empty_programs() -> Loader<'static> {
 static EMPTY: &[u8] = include!(concat!(env!("OUT_DIR"), "/empty.bpf.rs"));
 static OBJECT: &[u8] = include!(concat!(env!("OUT_DIR"), "/sensor.bpf.rs"));
 
+/// Some machines promise hundreds of CPUs that never come, and the areas of one take 420 KiB. A CPU that comes later
+/// than these has none; what happens on it is counted as lost.
+const SPARE_CPUS: u32 = 64;
 /// As in bpf/sensor.h: hooks that may interrupt one another.
 const AREAS: u32 = 3;
 /// As in bpf/recipes.h.

@@ -262,9 +262,7 @@ impl<'a> Live<'a> {
                 sd::reloading();
                 self.swap(*fresh, sensor);
                 let micros = begin.elapsed().as_micros();
-                self.log.info(&format!(
-                    "rules and configuration reloaded (swapped within {micros} microseconds, no event lost)"
-                ));
+                self.log.info(&format!("rules and configuration reloaded (swapped within {micros} microseconds)"));
                 sd::ready("watching");
             }
         }

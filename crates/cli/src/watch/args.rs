@@ -14,7 +14,7 @@ pub struct WatchArgs {
     pub common: Common,
     #[command(flatten)]
     pub list: Lists,
-    /// Everything but outputs, signals and events; the exit status tells whether a run would start
+    /// Everything but outputs, signals and events; the exit status tells whether configuration and rules load
     #[arg(long)]
     pub dry_run: bool,
     /// Only this event source (repeatable)
@@ -187,7 +187,7 @@ Examples:
   hawkbell watch                                     this machine, shipped rules, alerts on the terminal
   hawkbell watch -c /etc/falco/falco.yaml            as an existing configuration says
   hawkbell watch -r my_rules.yaml -o json_output=true
-  hawkbell watch --dry-run -r my_rules.yaml          would it start?
+  hawkbell watch --dry-run -r my_rules.yaml          would these rules load?
   hawkbell watch --record today.scap.gz              keep every event for `hawkbell replay`";
 
 const REPLAY_EXAMPLES: &str = "\

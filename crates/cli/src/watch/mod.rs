@@ -8,6 +8,7 @@ pub use replay::{command as replay_command, run as run_replay};
 
 use crate::exit::{Exit, Failure, Outcome};
 use crate::tools::Invocation;
+use anyhow::Context;
 use args::WatchArgs;
 use clap::CommandFactory;
 use std::io::Write;
@@ -64,7 +65,7 @@ fn hint(error: RunError) -> Failure {
     match (is_pidfile, is_sensor, watch::is_privileged()) {
         (true, ..) => failure.exit(Exit(255)),
         (_, true, false) => failure
-            .help("watching needs CAP_BPF and CAP_PERFMON (and CAP_SYS_PTRACE to know other users' processes): try `sudo hawkbell watch`")
+            .help("watching needs CAP_BPF and CAP_PERFMON (and CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH to know other users' processes): try `sudo hawkbell watch`")
             .help("`hawkbell replay CAPTURE` judges a recorded capture without any privilege"),
         (_, true, true) => failure.help("`hawkbell probe` tells what this kernel can do"),
         _ => failure,
@@ -161,8 +162,7 @@ pub fn start_log(config: &Config) -> Log {
 /// Writes `text` to standard output.
 pub fn print(text: &str) -> Outcome {
     let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()?;
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("standard output")?;
     Ok(Exit::OK)
 }
 

@@ -91,7 +91,7 @@ pub static KEYS: &[Key] = &[
     key("engine.modern_ebpf.cpus_for_each_buffer", U32, "2", "CPUs that share one ring buffer"),
     key("engine.modern_ebpf.buf_size_preset", PRESET, "4", "ring size: 1 MiB doubled for every step above 1"),
     key("engine.modern_ebpf.drop_failed_exit", Ty::Bool, "false", "leave out system calls that failed"),
-    key("engine.modern_ebpf.disable_iterators", Ty::Bool, "false", "read existing processes from /proc only"),
+    key("engine.modern_ebpf.disable_iterators", Ty::Bool, "false", "kept for compatibility: existing processes are read from /proc"),
     key("engine.replay.capture_file", Ty::Text, "", "capture file to read events from"),
     key("capture.enabled", Ty::Bool, "false", "record events when a rule asks for it"),
     key("capture.path_prefix", Ty::Text, "/tmp/falco", "start of the names of recorded files"),

@@ -127,8 +127,8 @@ impl Config {
         decide::read(merge::load_text(name, text, options)?)
     }
 
-    /// The configuration when no file was given: alerts on standard output, log on standard error, the container
-    /// named in every alert. Rules are the embedded ones.
+    /// The configuration when no file was given: alerts on standard output, log on standard error, an alert
+    /// about lost events, the container named in every alert. Rules are the embedded ones.
     ///
     /// # Errors
     /// An option makes no sense.
@@ -152,6 +152,9 @@ const OWN_DEFAULTS: &[&str] = &[
     "stdout_output.enabled=true",
     "log_stderr=true",
     "log_syslog=false",
+    "syscall_event_drops.actions[]=alert",
+    "syscall_event_drops.actions[]=log",
+    "syscall_event_drops.actions[]=alert",
     "append_output[]={extra_output: 'container=%container.id', suggested_output: false, extra_fields: [container.name, \
      container.image.repository, container.image.tag, k8s.ns.name, k8s.pod.name]}",
 ];
@@ -170,6 +173,13 @@ metrics: &m {enabled: true, interval: 1h30m, output_rule: yes}
 http_output: {enabled: on, url: \"http://h/\", mtls: true}
 noise: [{rule: r, window: 5m, keys: [proc.name]}]
 ";
+
+    #[test]
+    fn losses_are_told_unless_somebody_says_otherwise() {
+        assert!(Config::own_defaults(&[]).is_ok_and(|config| config.drops.alert && config.warnings.is_empty()));
+        let ignore = ["syscall_event_drops.actions=ignore".to_owned()];
+        assert!(Config::own_defaults(&ignore).is_ok_and(|config| !config.drops.alert));
+    }
 
     /// Whatever is cut, doubled or replaced: an answer or an error, never a panic.
     #[test]

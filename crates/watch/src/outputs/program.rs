@@ -7,7 +7,7 @@ use super::{Channel, Delivery, Message, Trouble};
 use crate::config::ProgramOutput;
 use std::collections::VecDeque;
 use std::io;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -29,13 +29,15 @@ impl ProgramChannel {
         };
         let Some(stdin) = child.stdin.as_mut() else { return (0, Some(io::ErrorKind::BrokenPipe.into())) };
         let (done, error) = self.lines.write(batch, stdin);
-        if error.is_some() || !self.config.keep_alive {
-            self.lines.restart();
-            finish(child, PATIENCE);
-        } else {
+        if error.is_none() && self.config.keep_alive {
             self.child = Some(child);
+            return (done, None);
         }
-        (done, error)
+        self.lines.restart();
+        match finish(child, PATIENCE).and_then(never_run) {
+            Some(cause) if !self.config.keep_alive => (0, Some(cause)),
+            _ => (done, error),
+        }
     }
 
     /// One program per alert.
@@ -81,12 +83,46 @@ fn start(program: &str) -> io::Result<Child> {
 }
 
 /// Closes the program's input and waits for its end; one that does not end within `patience` is left to itself.
-fn finish(mut child: Child, patience: Duration) {
+fn finish(mut child: Child, patience: Duration) -> Option<ExitStatus> {
     drop(child.stdin.take());
     let deadline = Instant::now() + patience;
-    while matches!(child.try_wait(), Ok(None)) && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(1));
+    loop {
+        match child.try_wait() {
+            Ok(None) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(1)),
+            end => return end.ok().flatten(),
+        }
+    }
+}
+
+/// The cause when the shell could not start what it was told to: its pipe took the alert, nobody read it.
+fn never_run(status: ExitStatus) -> Option<io::Error> {
+    match status.code()? {
+        126 => Some(io::Error::other("not executable (exit status 126)")),
+        127 => Some(io::Error::other("command not found (exit status 127)")),
+        _ => None,
     }
 }
 
 const PATIENCE: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rules::Priority;
+
+    fn deliver(program: &str) -> Delivery {
+        let config = ProgramOutput { program: program.into(), keep_alive: false };
+        let line = Message { priority: Priority::Debug, rule: "r".into(), line: "alert".into() };
+        ProgramChannel::new(&config).deliver(&VecDeque::from([Arc::new(line)]))
+    }
+
+    #[test]
+    fn a_program_that_cannot_run_took_nothing() {
+        let missing = deliver("/nonexistent/program 2>/dev/null");
+        assert_eq!(missing.done, 0);
+        assert!(matches!(missing.trouble, Some(Trouble::Again(text)) if text.contains("command not found")));
+        let read = deliver("grep -q alert");
+        assert!(read.done == 1 && read.trouble.is_none());
+        assert_eq!(deliver("cat >/dev/null; exit 3").done, 1, "what a program says about itself is its own affair");
+    }
+}
