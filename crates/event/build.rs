@@ -41,8 +41,12 @@ fn flag_tables(out: &mut String) {
         } else {
             let entries: Vec<_> = entries.iter().map(|(n, v)| format!("Flag {{ name: {n:?}, value: {v} }}")).collect();
             let id = name.to_uppercase();
-            writeln!(out, "static {id}: Domain = Domain::Flags(FlagTable {{ name: {name:?}, flags: &[{}] }});", entries.join(", "))
-                .unwrap();
+            writeln!(
+                out,
+                "static {id}: Domain = Domain::Flags(FlagTable {{ name: {name:?}, flags: &[{}] }});",
+                entries.join(", ")
+            )
+            .unwrap();
         }
     }
     let named: Vec<_> = tables
@@ -62,7 +66,9 @@ fn events(out: &mut String) {
     let mut consts = String::new();
     writeln!(out, "pub(crate) static EVENTS: &[EventInfo] = &[").unwrap();
     for row in rows("events") {
-        let [id, symbol, dir, name, category, flags, _, params] = &row[..] else { panic!("an event row has 8 columns") };
+        let [id, symbol, dir, name, category, flags, _, params] = &row[..] else {
+            panic!("an event row has 8 columns")
+        };
         let (category, origin) = category.rsplit_once('|').unwrap_or((category, ""));
         let category = category.rsplit('|').next().unwrap_or(category); // `unknown|wait|SYSCALL` is `wait`
         let flags: Vec<_> = flags.split_whitespace().map(|f| format!("EventFlags::{f}.0")).collect();
@@ -121,7 +127,8 @@ fn syscalls(out: &mut String) {
             None if generic => "Sampling::Always",
             None => "Sampling::Sampled",
         };
-        writeln!(out, "SyscallInfo {{ nr: {}, sc: Sc({}), exit: Kind::{exit}, sampling: {class} }},", row[0], row[2]).unwrap();
+        writeln!(out, "SyscallInfo {{ nr: {}, sc: Sc({}), exit: Kind::{exit}, sampling: {class} }},", row[0], row[2])
+            .unwrap();
     }
     writeln!(out, "];").unwrap();
 }

@@ -32,7 +32,8 @@ const UNSAFE_ROOMS: &[&str] = &["crates/sys/src", "crates/load/src/ffi", "crates
 
 #[test]
 fn crates_depend_only_along_the_arrows() {
-    let allowed: BTreeMap<_, BTreeSet<_>> = ARROWS.iter().map(|(from, to)| (*from, to.iter().copied().collect())).collect();
+    let allowed: BTreeMap<_, BTreeSet<_>> =
+        ARROWS.iter().map(|(from, to)| (*from, to.iter().copied().collect())).collect();
     let ours: BTreeSet<_> = ARROWS.iter().map(|(name, _)| *name).collect();
     let mut wrong = Vec::new();
     for manifest in manifests() {
@@ -55,8 +56,10 @@ fn crates_depend_only_along_the_arrows() {
 fn every_source_file_opens_with_its_purpose() {
     let undocumented = |path: &PathBuf| {
         let text = read(path);
-        let first = text.lines().find(|l| !l.trim().is_empty() && !l.contains("SPDX-License-Identifier")).unwrap_or_default();
-        let documented = if is(path, "rs") { first.starts_with("//!") } else { first.starts_with("//") || first.starts_with("/*") };
+        let first =
+            text.lines().find(|l| !l.trim().is_empty() && !l.contains("SPDX-License-Identifier")).unwrap_or_default();
+        let documented =
+            if is(path, "rs") { first.starts_with("//!") } else { first.starts_with("//") || first.starts_with("/*") };
         !documented
     };
     let wrong: Vec<_> =
@@ -104,9 +107,14 @@ fn unsafe_blocks_say_why_they_are_sound() {
 #[test]
 fn every_bpf_file_has_its_rust_stem_and_licence() {
     let mut wrong = Vec::new();
-    let stems: BTreeSet<_> =
-        sources().iter().filter(|p| is(p, "rs")).filter_map(|p| Some((crate_of(p)?, p.file_stem()?.to_owned()))).collect();
-    for path in sources().into_iter().filter(|p| p.to_string_lossy().ends_with(".bpf.c") && relative(p).contains("/bpf/")) {
+    let stems: BTreeSet<_> = sources()
+        .iter()
+        .filter(|p| is(p, "rs"))
+        .filter_map(|p| Some((crate_of(p)?, p.file_stem()?.to_owned())))
+        .collect();
+    for path in
+        sources().into_iter().filter(|p| p.to_string_lossy().ends_with(".bpf.c") && relative(p).contains("/bpf/"))
+    {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let stem = name.trim_end_matches(".bpf.c").replace('-', "_");
         if !crate_of(&path).is_some_and(|c| stems.contains(&(c, stem.clone().into()))) {
@@ -122,7 +130,10 @@ fn every_bpf_file_has_its_rust_stem_and_licence() {
 #[test]
 fn every_shipped_rule_is_tested_both_ways() {
     let mut wrong = Vec::new();
-    for topic in files(&root().join("rules")).into_iter().filter(|p| is(p, "yaml") && p.parent().is_some_and(|d| d.ends_with("rules"))) {
+    for topic in files(&root().join("rules"))
+        .into_iter()
+        .filter(|p| is(p, "yaml") && p.parent().is_some_and(|d| d.ends_with("rules")))
+    {
         let tests = root().join("rules/tests").join(topic.file_name().unwrap_or_default());
         let tests = fs::read_to_string(tests).unwrap_or_default();
         for rule in read(&topic).lines().filter_map(|l| l.strip_prefix("- rule: ")) {
@@ -141,9 +152,13 @@ fn every_shipped_rule_is_tested_both_ways() {
 fn nothing_is_left_unfinished_and_no_machine_shows_through() {
     let words = [["TO", "DO"], ["FIX", "ME"], ["XX", "X"], ["/work", "/"], ["/root/.ca", "rgo"]].map(|w| w.concat());
     let mut wrong = Vec::new();
-    for path in files(&root()).into_iter().filter(|p| ["rs", "c", "h", "md", "sh", "yaml", "toml"].iter().any(|e| is(p, e))) {
+    for path in
+        files(&root()).into_iter().filter(|p| ["rs", "c", "h", "md", "sh", "yaml", "toml"].iter().any(|e| is(p, e)))
+    {
         for (number, line) in read(&path).lines().enumerate() {
-            for word in words.iter().filter(|w| line.contains(w.as_str()) && !(w.starts_with("XX") && line.contains("XXXX"))) {
+            for word in
+                words.iter().filter(|w| line.contains(w.as_str()) && !(w.starts_with("XX") && line.contains("XXXX")))
+            {
                 wrong.push(format!("{}:{}: `{word}`", relative(&path), number + 1));
             }
         }
@@ -178,8 +193,14 @@ fn crate_of(path: &Path) -> Option<String> {
 
 fn manifests() -> Vec<PathBuf> {
     let all = files(&root());
-    all.into_iter().filter(|p| p.ends_with("Cargo.toml") && p.parent() != Some(&root()) && !relative(p).starts_with("fuzz")
-        && !relative(p).starts_with("examples")).collect()
+    all.into_iter()
+        .filter(|p| {
+            p.ends_with("Cargo.toml")
+                && p.parent() != Some(&root())
+                && !relative(p).starts_with("fuzz")
+                && !relative(p).starts_with("examples")
+        })
+        .collect()
 }
 
 fn sources() -> Vec<PathBuf> {

@@ -1,5 +1,5 @@
 //! From the words typed to the tool that runs. The name the binary was called by decides what its first argument means:
-//! `hawkbell` expects a subcommand, `kfeatures` expects one of its own, `falco` is a tool itself. Only the table in
+//! `hawkbell` expects a subcommand, `falco` and `kfeatures` are tools themselves. Only the table in
 //! `tools` knows those names. Nothing here prints anything but help.
 
 use crate::exit::{Exit, Failure, Outcome};
@@ -13,8 +13,8 @@ pub fn run(argv: &[OsString]) -> Outcome {
     if let Some(tool) = TOOLS.iter().find(|t| t.known_as.is_program(&called)) {
         return start(tool, called, args);
     }
-    let program = if is_family(&called) { called } else { OWN_NAME.to_owned() };
-    let chosen = args.first().and_then(|first| find(&program, first));
+    let program = OWN_NAME.to_owned();
+    let chosen = args.first().and_then(|first| find(first));
     match chosen {
         Some(tool) => start(tool, format!("{program} {}", tool.name), args.get(1..).unwrap_or_default()),
         None => explain(&program, args),
@@ -28,7 +28,7 @@ pub fn root(program: &str) -> clap::Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .after_help(EXAMPLES);
-    for tool in TOOLS.iter().filter(|t| belongs(t, program)) {
+    for tool in TOOLS {
         root = root.subcommand((tool.command)().name(tool.name).hide(tool.hidden));
     }
     root
@@ -47,22 +47,13 @@ fn explain(program: &str, args: &[OsString]) -> Outcome {
     // Flags before the subcommand: clap has found the tool where the first word was none.
     let (tool, at) = matches
         .subcommand_name()
-        .and_then(|name| Some((find(program, OsStr::new(name))?, args.iter().position(|a| a == name)?)))
+        .and_then(|name| Some((find(OsStr::new(name))?, args.iter().position(|a| a == name)?)))
         .ok_or_else(|| Failure::message("no subcommand given"))?;
     start(tool, format!("{program} {}", tool.name), args.get(at + 1..).unwrap_or_default())
 }
 
-fn find(program: &str, name: &OsStr) -> Option<&'static Tool> {
-    TOOLS.iter().find(|tool| OsStr::new(tool.name) == name && belongs(tool, program))
-}
-
-fn belongs(tool: &Tool, program: &str) -> bool {
-    program == OWN_NAME || tool.known_as.is_under(program)
-}
-
-/// Whether some tool is a subcommand of the program `name`.
-fn is_family(name: &str) -> bool {
-    TOOLS.iter().any(|t| t.known_as.is_under(name))
+fn find(name: &OsStr) -> Option<&'static Tool> {
+    TOOLS.iter().find(|tool| OsStr::new(tool.name) == name)
 }
 
 fn stem(argv0: &OsStr) -> String {

@@ -25,17 +25,11 @@ pub enum KnownAs {
     Nothing,
     /// The program of this name is the tool.
     Program(&'static str),
-    /// The program of this name has the tool as a subcommand.
-    SubcommandOf(&'static str),
 }
 
 impl KnownAs {
     pub fn is_program(self, name: &str) -> bool {
         matches!(self, KnownAs::Program(program) if program == name)
-    }
-
-    pub fn is_under(self, name: &str) -> bool {
-        matches!(self, KnownAs::SubcommandOf(program) if program == name)
     }
 }
 

@@ -1,6 +1,8 @@
 //! Broken environments and what `check` says in each: the right cause, and where the printed remedy can be applied, a green
 //! check after it. Runs itself again as the confined process. Needs root; says so and passes without it.
 
+#![allow(clippy::print_stdout, reason = "says what was skipped or answered")]
+
 use serde_json::Value;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode, Output};
@@ -21,50 +23,240 @@ enum Expect {
     /// Like `No` with the file system missing; then the printed mount command is carried out and the check must pass.
     Mount(&'static str),
     /// Like `No`; then these words are applied as well and the check must pass.
-    Fix { cause: &'static str, part: &'static str, with: &'static [&'static str] },
+    Fix {
+        cause: &'static str,
+        part: &'static str,
+        with: &'static [&'static str],
+    },
 }
 
 use Expect::{Fix, Mount, No, Ok as Fine, Unknown};
 
 const CASES: &[Case] = &[
     Case { name: "plain root", setup: &[], ask: "bpf-syscall", expect: Fine },
-    Case { name: "no capability at all", setup: &["drop-caps=all"], ask: "cap-bpf", expect: No("missing-capability", "CAP_BPF") },
-    Case { name: "no capability, load", setup: &["drop-caps=all"], ask: "program:xdp", expect: No("missing-capability", "CAP_BPF and CAP_NET_ADMIN") },
-    Case { name: "no CAP_BPF", setup: &["drop-caps=bpf,sys_admin"], ask: "program:sched_cls", expect: No("missing-capability", "does not hold CAP_BPF although it runs as root") },
-    Case { name: "no CAP_PERFMON", setup: &["drop-caps=perfmon,sys_admin"], ask: "program:tracepoint", expect: No("missing-capability", "CAP_PERFMON") },
-    Case { name: "no CAP_NET_ADMIN", setup: &["drop-caps=net_admin,sys_admin"], ask: "program:xdp", expect: No("missing-capability", "CAP_NET_ADMIN") },
-    Case { name: "nobody", setup: &["nobody"], ask: "cap-sys-admin", expect: No("missing-capability", "CAP_SYS_ADMIN") },
+    Case {
+        name: "no capability at all",
+        setup: &["drop-caps=all"],
+        ask: "cap-bpf",
+        expect: No("missing-capability", "CAP_BPF"),
+    },
+    Case {
+        name: "no capability, load",
+        setup: &["drop-caps=all"],
+        ask: "program:xdp",
+        expect: No("missing-capability", "CAP_BPF and CAP_NET_ADMIN"),
+    },
+    Case {
+        name: "no CAP_BPF",
+        setup: &["drop-caps=bpf,sys_admin"],
+        ask: "program:sched_cls",
+        expect: No("missing-capability", "does not hold CAP_BPF although it runs as root"),
+    },
+    Case {
+        name: "no CAP_PERFMON",
+        setup: &["drop-caps=perfmon,sys_admin"],
+        ask: "program:tracepoint",
+        expect: No("missing-capability", "CAP_PERFMON"),
+    },
+    Case {
+        name: "no CAP_NET_ADMIN",
+        setup: &["drop-caps=net_admin,sys_admin"],
+        ask: "program:xdp",
+        expect: No("missing-capability", "CAP_NET_ADMIN"),
+    },
+    Case {
+        name: "nobody",
+        setup: &["nobody"],
+        ask: "cap-sys-admin",
+        expect: No("missing-capability", "CAP_SYS_ADMIN"),
+    },
     Case { name: "nobody, map", setup: &["nobody"], ask: "map:lpm_trie", expect: No("missing-capability", "CAP_BPF") },
     Case { name: "nobody is granted CAP_BPF", setup: &["nobody-with=bpf"], ask: "cap-bpf", expect: Fine },
-    Case { name: "nobody is granted what xdp needs", setup: &["nobody-with=bpf,net_admin"], ask: "program:xdp", expect: Fine },
-    Case { name: "nobody with CAP_BPF only", setup: &["nobody-with=bpf"], ask: "cap-perfmon", expect: No("missing-capability", "CAP_PERFMON") },
-    Case { name: "user namespace", setup: &["userns"], ask: "cap-bpf", expect: No("user-namespace", "child user namespace") },
-    Case { name: "user namespace, load", setup: &["userns"], ask: "program:xdp", expect: No("user-namespace", "initial") },
-    Case { name: "user namespace, itself", setup: &["userns"], ask: "init-user-ns", expect: No("user-namespace", "4026531837") },
-    Case { name: "seccomp refuses bpf", setup: &["seccomp=bpf:1"], ask: "bpf-syscall", expect: No("seccomp", "seccomp") },
-    Case { name: "seccomp refuses bpf, load", setup: &["seccomp=bpf:1"], ask: "program:xdp", expect: No("seccomp", "seccomp") },
-    Case { name: "seccomp refuses bpf, map", setup: &["seccomp=bpf:1"], ask: "map:hash", expect: No("seccomp", "seccomp") },
-    Case { name: "seccomp hides bpf", setup: &["seccomp=bpf:38"], ask: "bpf-syscall", expect: No("seccomp", "seccomp") },
-    Case { name: "seccomp refuses perf_event_open", setup: &["seccomp=perf_event_open:1"], ask: "perf-event-open", expect: No("seccomp", "perf_event_open") },
-    Case { name: "seccomp refuses perf, bpf works", setup: &["seccomp=perf_event_open:1"], ask: "program:xdp", expect: Fine },
+    Case {
+        name: "nobody is granted what xdp needs",
+        setup: &["nobody-with=bpf,net_admin"],
+        ask: "program:xdp",
+        expect: Fine,
+    },
+    Case {
+        name: "nobody with CAP_BPF only",
+        setup: &["nobody-with=bpf"],
+        ask: "cap-perfmon",
+        expect: No("missing-capability", "CAP_PERFMON"),
+    },
+    Case {
+        name: "user namespace",
+        setup: &["userns"],
+        ask: "cap-bpf",
+        expect: No("user-namespace", "child user namespace"),
+    },
+    Case {
+        name: "user namespace, load",
+        setup: &["userns"],
+        ask: "program:xdp",
+        expect: No("user-namespace", "initial"),
+    },
+    Case {
+        name: "user namespace, itself",
+        setup: &["userns"],
+        ask: "init-user-ns",
+        expect: No("user-namespace", "4026531837"),
+    },
+    Case {
+        name: "seccomp refuses bpf",
+        setup: &["seccomp=bpf:1"],
+        ask: "bpf-syscall",
+        expect: No("seccomp", "seccomp"),
+    },
+    Case {
+        name: "seccomp refuses bpf, load",
+        setup: &["seccomp=bpf:1"],
+        ask: "program:xdp",
+        expect: No("seccomp", "seccomp"),
+    },
+    Case {
+        name: "seccomp refuses bpf, map",
+        setup: &["seccomp=bpf:1"],
+        ask: "map:hash",
+        expect: No("seccomp", "seccomp"),
+    },
+    Case {
+        name: "seccomp hides bpf",
+        setup: &["seccomp=bpf:38"],
+        ask: "bpf-syscall",
+        expect: No("seccomp", "seccomp"),
+    },
+    Case {
+        name: "seccomp refuses perf_event_open",
+        setup: &["seccomp=perf_event_open:1"],
+        ask: "perf-event-open",
+        expect: No("seccomp", "perf_event_open"),
+    },
+    Case {
+        name: "seccomp refuses perf, bpf works",
+        setup: &["seccomp=perf_event_open:1"],
+        ask: "program:xdp",
+        expect: Fine,
+    },
     Case { name: "no bpffs", setup: &["namespace=mount", "umount=/sys/fs/bpf"], ask: "bpf-fs", expect: Mount("bpffs") },
-    Case { name: "tmpfs where bpffs should be", setup: &["namespace=mount", "umount=/sys/fs/bpf", "hide=/sys/fs/bpf"], ask: "bpf-fs", expect: Mount("found tmpfs") },
-    Case { name: "no tracefs", setup: &["namespace=mount", "umount=/sys/kernel/tracing", "umount=/sys/kernel/debug"], ask: "trace-fs", expect: Mount("tracefs") },
-    Case { name: "no securityfs, modules still known", setup: &["namespace=mount", "umount=/sys/kernel/security"], ask: "mount:/sys/kernel/security:securityfs", expect: Fix { cause: "not-mounted", part: "0x73636673", with: &["mount=securityfs:/sys/kernel/security"] } },
-    Case { name: "procfs without /proc/sys: JIT", setup: &["namespace=mount", "proc-subset"], ask: "jit-hardened", expect: Unknown("unreadable", "subset=pid") },
-    Case { name: "procfs without /proc/sys: unprivileged", setup: &["namespace=mount", "proc-subset"], ask: "unprivileged-bpf-disabled", expect: Mount("/proc/sys is not there") },
-    Case { name: "procfs without config.gz", setup: &["namespace=mount", "proc-subset", "hide=/boot"], ask: "CONFIG_BPF", expect: Unknown("unreadable", "/proc/config.gz") },
-    Case { name: "no procfs, capabilities still known", setup: &["namespace=mount", "hide=/proc"], ask: "cap-bpf", expect: Fine },
-    Case { name: "no procfs, namespace unknown", setup: &["namespace=mount", "hide=/proc"], ask: "init-user-ns", expect: Mount("/proc/self/ns/user") },
-    Case { name: "no BTF directory", setup: &["namespace=mount", "hide=/sys/kernel/btf"], ask: "btf", expect: Fix { cause: "no-btf", part: "CONFIG_DEBUG_INFO_BTF", with: &["umount=/sys/kernel/btf"] } },
-    Case { name: "no BTF directory, BTF tracepoint", setup: &["namespace=mount", "hide=/sys/kernel/btf"], ask: "program:tracing/tp_btf", expect: No("no-btf", "BTF") },
-    Case { name: "broken BTF", setup: &["namespace=mount", "file=/sys/kernel/btf/vmlinux:this is no type information"], ask: "btf", expect: Unknown("unreadable", "not valid BTF") },
-    Case { name: "no /sys/kernel", setup: &["namespace=mount", "hide=/sys/kernel"], ask: "btf", expect: Fix { cause: "no-btf", part: "/sys/kernel/btf/vmlinux", with: &["umount=/sys/kernel"] } },
-    Case { name: "no sysfs", setup: &["namespace=mount", "hide=/sys"], ask: "bpf-fs", expect: No("not-mounted", "sysfs is not mounted either") },
-    Case { name: "unprivileged BPF on", setup: &["namespace=mount", "file=/proc/sys/kernel/unprivileged_bpf_disabled:0"], ask: "unprivileged-bpf-disabled", expect: Fix { cause: "not-enabled", part: "to 1 or 2", with: &["file=/proc/sys/kernel/unprivileged_bpf_disabled:2"] } },
-    Case { name: "JIT off", setup: &["namespace=mount", "file=/proc/sys/net/core/bpf_jit_enable:0"], ask: "jit-enabled", expect: Fix { cause: "not-enabled", part: "net.core.bpf_jit_enable to 1", with: &["file=/proc/sys/net/core/bpf_jit_enable:1"] } },
-    Case { name: "JIT not hardened", setup: &["namespace=mount", "file=/proc/sys/net/core/bpf_jit_harden:0"], ask: "jit-hardened", expect: Fix { cause: "not-enabled", part: "bpf_jit_harden to 1", with: &["file=/proc/sys/net/core/bpf_jit_harden:1"] } },
-    Case { name: "statistics off", setup: &["namespace=mount", "file=/proc/sys/kernel/bpf_stats_enabled:0"], ask: "bpf-stats-enabled", expect: Fix { cause: "not-enabled", part: "bpf_stats_enabled to 1", with: &["file=/proc/sys/kernel/bpf_stats_enabled:1"] } },
+    Case {
+        name: "tmpfs where bpffs should be",
+        setup: &["namespace=mount", "umount=/sys/fs/bpf", "hide=/sys/fs/bpf"],
+        ask: "bpf-fs",
+        expect: Mount("found tmpfs"),
+    },
+    Case {
+        name: "no tracefs",
+        setup: &["namespace=mount", "umount=/sys/kernel/tracing", "umount=/sys/kernel/debug"],
+        ask: "trace-fs",
+        expect: Mount("tracefs"),
+    },
+    Case {
+        name: "no securityfs, modules still known",
+        setup: &["namespace=mount", "umount=/sys/kernel/security"],
+        ask: "mount:/sys/kernel/security:securityfs",
+        expect: Fix { cause: "not-mounted", part: "0x73636673", with: &["mount=securityfs:/sys/kernel/security"] },
+    },
+    Case {
+        name: "procfs without /proc/sys: JIT",
+        setup: &["namespace=mount", "proc-subset"],
+        ask: "jit-hardened",
+        expect: Unknown("unreadable", "subset=pid"),
+    },
+    Case {
+        name: "procfs without /proc/sys: unprivileged",
+        setup: &["namespace=mount", "proc-subset"],
+        ask: "unprivileged-bpf-disabled",
+        expect: Mount("/proc/sys is not there"),
+    },
+    Case {
+        name: "procfs without config.gz",
+        setup: &["namespace=mount", "proc-subset", "hide=/boot"],
+        ask: "CONFIG_BPF",
+        expect: Unknown("unreadable", "/proc/config.gz"),
+    },
+    Case {
+        name: "no procfs, capabilities still known",
+        setup: &["namespace=mount", "hide=/proc"],
+        ask: "cap-bpf",
+        expect: Fine,
+    },
+    Case {
+        name: "no procfs, namespace unknown",
+        setup: &["namespace=mount", "hide=/proc"],
+        ask: "init-user-ns",
+        expect: Mount("/proc/self/ns/user"),
+    },
+    Case {
+        name: "no BTF directory",
+        setup: &["namespace=mount", "hide=/sys/kernel/btf"],
+        ask: "btf",
+        expect: Fix { cause: "no-btf", part: "CONFIG_DEBUG_INFO_BTF", with: &["umount=/sys/kernel/btf"] },
+    },
+    Case {
+        name: "no BTF directory, BTF tracepoint",
+        setup: &["namespace=mount", "hide=/sys/kernel/btf"],
+        ask: "program:tracing/tp_btf",
+        expect: No("no-btf", "BTF"),
+    },
+    Case {
+        name: "broken BTF",
+        setup: &["namespace=mount", "file=/sys/kernel/btf/vmlinux:this is no type information"],
+        ask: "btf",
+        expect: Unknown("unreadable", "not valid BTF"),
+    },
+    Case {
+        name: "no /sys/kernel",
+        setup: &["namespace=mount", "hide=/sys/kernel"],
+        ask: "btf",
+        expect: Fix { cause: "no-btf", part: "/sys/kernel/btf/vmlinux", with: &["umount=/sys/kernel"] },
+    },
+    Case {
+        name: "no sysfs",
+        setup: &["namespace=mount", "hide=/sys"],
+        ask: "bpf-fs",
+        expect: No("not-mounted", "sysfs is not mounted either"),
+    },
+    Case {
+        name: "unprivileged BPF on",
+        setup: &["namespace=mount", "file=/proc/sys/kernel/unprivileged_bpf_disabled:0"],
+        ask: "unprivileged-bpf-disabled",
+        expect: Fix {
+            cause: "not-enabled",
+            part: "to 1 or 2",
+            with: &["file=/proc/sys/kernel/unprivileged_bpf_disabled:2"],
+        },
+    },
+    Case {
+        name: "JIT off",
+        setup: &["namespace=mount", "file=/proc/sys/net/core/bpf_jit_enable:0"],
+        ask: "jit-enabled",
+        expect: Fix {
+            cause: "not-enabled",
+            part: "net.core.bpf_jit_enable to 1",
+            with: &["file=/proc/sys/net/core/bpf_jit_enable:1"],
+        },
+    },
+    Case {
+        name: "JIT not hardened",
+        setup: &["namespace=mount", "file=/proc/sys/net/core/bpf_jit_harden:0"],
+        ask: "jit-hardened",
+        expect: Fix {
+            cause: "not-enabled",
+            part: "bpf_jit_harden to 1",
+            with: &["file=/proc/sys/net/core/bpf_jit_harden:1"],
+        },
+    },
+    Case {
+        name: "statistics off",
+        setup: &["namespace=mount", "file=/proc/sys/kernel/bpf_stats_enabled:0"],
+        ask: "bpf-stats-enabled",
+        expect: Fix {
+            cause: "not-enabled",
+            part: "bpf_stats_enabled to 1",
+            with: &["file=/proc/sys/kernel/bpf_stats_enabled:1"],
+        },
+    },
     Case { name: "little locked memory", setup: &["memlock=65536"], ask: "map:hash", expect: Fine },
     Case { name: "no_new_privs alone harms nothing", setup: &["no-new-privs"], ask: "program:xdp", expect: Fine },
     Case { name: "network namespace", setup: &["namespace=net"], ask: "program:sched_cls", expect: Fine },
@@ -82,7 +274,8 @@ fn main() -> ExitCode {
         println!("skipped: broken environments need root");
         return ExitCode::SUCCESS;
     }
-    let wrong: Vec<String> = CASES.iter().filter_map(|case| run(case).err().map(|why| format!("{}: {why}", case.name))).collect();
+    let wrong: Vec<String> =
+        CASES.iter().filter_map(|case| run(case).err().map(|why| format!("{}: {why}", case.name))).collect();
     println!("{} environments, {} wrong", CASES.len(), wrong.len());
     wrong.iter().for_each(|line| println!("  {line}"));
     if wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -1,6 +1,8 @@
 //! What `check --elf` says of an object without loading it, and what the kernel says when it is loaded, agree for every sample.
 //! Needs root and the shared samples; says so and passes without them. Nothing may stay loaded.
 
+#![allow(clippy::print_stdout, reason = "says what was skipped or answered")]
+
 use serde_json::Value;
 use std::path::PathBuf;
 use std::process::Command;
@@ -54,7 +56,11 @@ fn a_saved_report_answers_like_the_machine() {
         rows.iter().map(|r| (r["requirement"].to_string(), r["answer"].to_string())).collect()
     };
     assert_eq!(words(&here), words(&there));
-    let diff = Command::new(env!("CARGO_BIN_EXE_hawkbell")).args(["probe", "--diff"]).args([&report, &report]).output().unwrap();
+    let diff = Command::new(env!("CARGO_BIN_EXE_hawkbell"))
+        .args(["probe", "--diff"])
+        .args([&report, &report])
+        .output()
+        .unwrap();
     assert_eq!(String::from_utf8_lossy(&diff.stdout).lines().count(), 1);
 }
 
@@ -62,15 +68,24 @@ fn a_saved_report_answers_like_the_machine() {
 fn a_file_of_requirements_is_read_with_groups_and_objects() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("needs.yaml");
-    std::fs::write(&file, "requirements:\n  - kernel>=4.0\n  - any: [kernel>=99.0, kernel>=4.1]\n  - optional: kernel>=99.0\n").unwrap();
+    std::fs::write(
+        &file,
+        "requirements:\n  - kernel>=4.0\n  - any: [kernel>=99.0, kernel>=4.1]\n  - optional: kernel>=99.0\n",
+    )
+    .unwrap();
     let (status, value) = check(&["--requirements", file.to_str().unwrap()]);
     assert_eq!((status, value["ok"].as_bool()), (Some(0), Some(true)));
     std::fs::write(&file, "[kernel>=4.0, {elf: missing.o}]").unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_hawkbell")).args(["check", "--requirements"]).arg(&file).output().unwrap();
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_hawkbell")).args(["check", "--requirements"]).arg(&file).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.code() == Some(1) && said.contains("missing.o") && said.contains("no such file or directory"), "{said}");
+    assert!(
+        output.status.code() == Some(1) && said.contains("missing.o") && said.contains("no such file or directory"),
+        "{said}"
+    );
     std::fs::write(&file, "- 5\n").unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_hawkbell")).args(["check", "--requirements"]).arg(&file).output().unwrap();
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_hawkbell")).args(["check", "--requirements"]).arg(&file).output().unwrap();
     assert!(String::from_utf8_lossy(&output.stderr).contains("entry 1"));
 }
 
@@ -84,7 +99,8 @@ fn every_form_of_output_is_well_formed() {
         assert_eq!(output.status.code(), Some(1));
         assert!(String::from_utf8_lossy(&output.stdout).starts_with(begins), "{format}");
     }
-    let bad = Command::new(env!("CARGO_BIN_EXE_hawkbell")).args(["check", "-r", "btf", "--format", "xml"]).output().unwrap();
+    let bad =
+        Command::new(env!("CARGO_BIN_EXE_hawkbell")).args(["check", "-r", "btf", "--format", "xml"]).output().unwrap();
     assert_eq!(bad.status.code(), Some(11));
 }
 
@@ -106,7 +122,8 @@ fn mcp_offers_the_subcommands_of_hawkbell() {
     );
     server.stdin.take().unwrap().write_all(requests.as_bytes()).unwrap();
     let said = server.wait_with_output().unwrap();
-    let lines: Vec<Value> = String::from_utf8_lossy(&said.stdout).lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let lines: Vec<Value> =
+        String::from_utf8_lossy(&said.stdout).lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     assert_eq!(lines.len(), 5);
     assert_eq!(lines[1]["error"]["code"], -32700);
     let tools = lines[2]["result"]["tools"].as_array().unwrap();

@@ -67,6 +67,26 @@ fn a_rules_file_that_was_away_is_loaded_when_it_is_back() {
 }
 
 #[test]
+fn outputs_follow_a_reloaded_configuration() {
+    let dir = tempfile::tempdir().unwrap();
+    let (config, first, second) = (dir.path().join("c.yaml"), dir.path().join("first"), dir.path().join("second"));
+    let write = |file: &Path| {
+        let text = "log_stderr: true\nlog_syslog: false\nstdout_output: {enabled: true}\nfile_output: {enabled: true, keep_alive: true, filename: ";
+        fs::write(&config, format!("{text}{}}}\n", file.display())).unwrap();
+    };
+    write(&first);
+    let Some(watch) = Watch::start_with(&[], &["-c", &config.display().to_string()]) else { return };
+    watch.touch("bait");
+    wait_for("an alert in the first file", || read(&first).contains("opened bait"));
+    write(&second);
+    watch.wait_for_log("rules and configuration reloaded");
+    let before = read(&first);
+    watch.touch("bait");
+    wait_for("an alert in the second file", || read(&second).contains("opened bait"));
+    assert_eq!(read(&first), before, "the first file is left alone");
+}
+
+#[test]
 fn a_rotated_file_is_reopened() {
     let dir = tempfile::tempdir().unwrap();
     let (file, old) = (dir.path().join("alerts"), dir.path().join("alerts.1"));

@@ -227,7 +227,14 @@ impl<'a> Btf<'a> {
 
 impl<'a> Type<'a> {
     fn void(endian: Endian) -> Self {
-        Type { kind: Kind::Void, vlen: 0, kind_flag: false, name_off: 0, size_or_type: 0, extra: Reader::new(&[], endian) }
+        Type {
+            kind: Kind::Void,
+            vlen: 0,
+            kind_flag: false,
+            name_off: 0,
+            size_or_type: 0,
+            extra: Reader::new(&[], endian),
+        }
     }
 
     /// The type this one refers to (pointer, typedef, qualifier, function, variable).
@@ -370,9 +377,8 @@ impl<'a> Header<'a> {
             return Err(Error::Btf("version is not 1".into()));
         }
         let head = raw.offset32(4).ok_or_else(cut)?;
-        let part = |at: usize| -> Option<&'a [u8]> {
-            raw.bytes(head.checked_add(raw.offset32(at)?)?, raw.offset32(at + 4)?)
-        };
+        let part =
+            |at: usize| -> Option<&'a [u8]> { raw.bytes(head.checked_add(raw.offset32(at)?)?, raw.offset32(at + 4)?) };
         let types = part(8).ok_or_else(|| Error::Btf("types reach past the end".into()))?;
         let strings = part(16).ok_or_else(|| Error::Btf("strings reach past the end".into()))?;
         Ok(Header { types: Reader::new(types, endian), strings })

@@ -1,8 +1,8 @@
 //! The `.BTF.ext` section: which source line and which CO-RE access belongs to which instruction. In: the section's bytes and
 //! the object's BTF strings; out: records by code section. Layout after the kernel's `Documentation/bpf/btf.rst`.
 
-use crate::bytes::{Endian, Reader};
 use crate::Error;
+use crate::bytes::{Endian, Reader};
 
 /// Where an instruction came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,12 +42,12 @@ pub fn parse(data: &[u8]) -> Result<Ext, Error> {
     let head = raw.offset32(4).ok_or_else(cut)?;
     let mut ext = Ext::default();
     if let Some(part) = part(raw, head, 16) {
-        each_record(part.ok_or_else(cut)?, |section, r| Some(ext.lines.push((section, line(r)?))))?;
+        each_record(part.ok_or_else(cut)?, |section, r| line(r).map(|line| ext.lines.push((section, line))))?;
     }
     if head >= HEAD_WITH_ACCESSES
         && let Some(part) = part(raw, head, 24)
     {
-        each_record(part.ok_or_else(cut)?, |section, r| Some(ext.accesses.push((section, access(r)?))))?;
+        each_record(part.ok_or_else(cut)?, |section, r| access(r).map(|access| ext.accesses.push((section, access))))?;
     }
     Ok(ext)
 }

@@ -50,7 +50,10 @@ impl Candidates {
         let mut found = BTreeMap::new();
         for id in kernel.ids() {
             let Some(ty) = kernel.get(id) else { continue };
-            if ty.name_off != 0 && is_root(ty.kind) && let Some(name) = offsets.get(&ty.name_off) {
+            if ty.name_off != 0
+                && is_root(ty.kind)
+                && let Some(name) = offsets.get(&ty.name_off)
+            {
                 found.entry((*name).to_owned()).or_insert_with(Vec::new).push(id);
             }
         }
@@ -122,12 +125,14 @@ enum Step {
 }
 
 fn local_path(local: &Btf<'_>, root: u32, text: &str, kind: Question) -> Result<Vec<Step>, String> {
-    let indices: Vec<u32> = text.split(':').map(str::parse).collect::<Result<_, _>>().map_err(|_| format!("bad access string `{text}`"))?;
+    let indices: Vec<u32> =
+        text.split(':').map(str::parse).collect::<Result<_, _>>().map_err(|_| format!("bad access string `{text}`"))?;
     match kind {
         Question::Type | Question::TypeExists | Question::LocalType => Ok(Vec::new()),
         Question::EnumValue | Question::EnumValueExists => {
             let (_, ty) = local.skip_modifiers(root).ok_or("type chain does not end")?;
-            let wanted = ty.enumerators().nth(indices.first().copied().unwrap_or(0) as usize).ok_or("no such enumerator")?;
+            let wanted =
+                ty.enumerators().nth(indices.first().copied().unwrap_or(0) as usize).ok_or("no such enumerator")?;
             Ok(vec![Step::Enumerator(local.text(wanted.name_off).to_owned())])
         }
         _ => field_path(local, root, &indices),
@@ -180,7 +185,9 @@ fn matches(local: &Btf<'_>, kernel: &Btf<'_>, id: u32, local_kind: Kind, path: &
         return false;
     }
     match kind {
-        Question::EnumValue | Question::EnumValueExists => path.first().is_some_and(|step| has_enumerator(kernel, &target, step)),
+        Question::EnumValue | Question::EnumValueExists => {
+            path.first().is_some_and(|step| has_enumerator(kernel, &target, step))
+        }
         _ => has_path(local, kernel, id, path),
     }
 }
@@ -195,8 +202,12 @@ fn has_path(local: &Btf<'_>, kernel: &Btf<'_>, root: u32, path: &[Step]) -> bool
     for step in path {
         let Some((_, ty)) = kernel.skip_modifiers(at) else { return false };
         let next = match step {
-            Step::Field(name, local_type) => find_field(kernel, &ty, name, &mut { MOST_MEMBERS }).filter(|m| alike(local, kernel, *local_type, m.type_id)).map(|m| m.type_id),
-            Step::Index(index) => ty.array().filter(|(_, count)| *count == 0 || index < count).map(|(element, _)| element),
+            Step::Field(name, local_type) => find_field(kernel, &ty, name, &mut { MOST_MEMBERS })
+                .filter(|m| alike(local, kernel, *local_type, m.type_id))
+                .map(|m| m.type_id),
+            Step::Index(index) => {
+                ty.array().filter(|(_, count)| *count == 0 || index < count).map(|(element, _)| element)
+            }
             Step::Enumerator(_) => None,
         };
         match next {
@@ -247,7 +258,10 @@ fn alike(local: &Btf<'_>, kernel: &Btf<'_>, a: u32, b: u32) -> bool {
 }
 
 fn is_root(kind: Kind) -> bool {
-    matches!(kind, Kind::Int | Kind::Struct | Kind::Union | Kind::Enum | Kind::Enum64 | Kind::Fwd | Kind::Typedef | Kind::Float)
+    matches!(
+        kind,
+        Kind::Int | Kind::Struct | Kind::Union | Kind::Enum | Kind::Enum64 | Kind::Fwd | Kind::Typedef | Kind::Float
+    )
 }
 
 /// `BPF_CORE_SPEC_MAX_LEN` of libbpf.

@@ -1,8 +1,8 @@
 //! The ELF container: in, the bytes of a 64-bit relocatable object of either byte order; out, its sections, symbols and
 //! relocations, all borrowed. Layout after the System V gABI. Knows nothing of BPF but the machine number.
 
-use crate::bytes::{Endian, Reader};
 use crate::Error;
+use crate::bytes::{Endian, Reader};
 
 /// An opened object file.
 #[derive(Debug)]

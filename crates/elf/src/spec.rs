@@ -185,7 +185,10 @@ impl<'a> Linker<'a> {
 
     fn programs(&self) -> Result<Vec<Program>, Error> {
         if self.functions.len() > MOST_FUNCTIONS {
-            return Err(Error::section("code", format!("{} functions are more than {MOST_FUNCTIONS}", self.functions.len())));
+            return Err(Error::section(
+                "code",
+                format!("{} functions are more than {MOST_FUNCTIONS}", self.functions.len()),
+            ));
         }
         let bodies: Vec<Body> = self.functions.iter().map(|f| self.body(f)).collect::<Result<_, _>>()?;
         self.code_without_symbols()?;
@@ -273,7 +276,14 @@ impl<'a> Linker<'a> {
     }
 
     /// A 64-bit load of a map, a variable, a function or something of the kernel.
-    fn address(&self, f: &Function<'_>, at: usize, op: &Insn, symbol: &Symbol<'_>, body: &mut Body) -> Result<(), Error> {
+    fn address(
+        &self,
+        f: &Function<'_>,
+        at: usize,
+        op: &Insn,
+        symbol: &Symbol<'_>,
+        body: &mut Body,
+    ) -> Result<(), Error> {
         if symbol.section == 0 {
             body.externs.insert(symbol.name.to_owned());
             return Ok(());
@@ -319,7 +329,11 @@ impl<'a> Linker<'a> {
     }
 }
 
-fn by_section<'a, T: Copy>(rows: &[(u32, T)], text: impl Fn(u32) -> &'a str, offset: impl Fn(&T) -> u32) -> BTreeMap<&'a str, Vec<T>> {
+fn by_section<'a, T: Copy>(
+    rows: &[(u32, T)],
+    text: impl Fn(u32) -> &'a str,
+    offset: impl Fn(&T) -> u32,
+) -> BTreeMap<&'a str, Vec<T>> {
     let mut all: BTreeMap<&str, Vec<T>> = BTreeMap::new();
     let mut last = (None, "");
     for (section, row) in rows {
@@ -335,12 +349,16 @@ fn by_section<'a, T: Copy>(rows: &[(u32, T)], text: impl Fn(u32) -> &'a str, off
 /// The rows whose offset lies in a function.
 fn within<'t, T>(rows: Option<&'t Vec<T>>, f: &Function<'_>, offset: impl Fn(&T) -> u32) -> &'t [T] {
     let rows = rows.map_or(&[][..], Vec::as_slice);
-    let (start, end) = (rows.partition_point(|r| (offset(r) as usize) < f.start), rows.partition_point(|r| (offset(r) as usize) < f.end));
+    let (start, end) = (
+        rows.partition_point(|r| (offset(r) as usize) < f.start),
+        rows.partition_point(|r| (offset(r) as usize) < f.end),
+    );
     rows.get(start..end).unwrap_or(&[])
 }
 
 fn struct_ops_members<'a>(image: &'a Image<'a>) -> BTreeSet<&'a str> {
-    let tables = image.sections.iter().enumerate().filter(|(_, s)| s.name.trim_start_matches('?').starts_with(".struct_ops"));
+    let tables =
+        image.sections.iter().enumerate().filter(|(_, s)| s.name.trim_start_matches('?').starts_with(".struct_ops"));
     let used = tables.flat_map(|(index, _)| image.relocations(index)).filter_map(|r| image.symbol(r.symbol));
     used.map(|symbol| symbol.name).collect()
 }
@@ -348,10 +366,12 @@ fn struct_ops_members<'a>(image: &'a Image<'a>) -> BTreeSet<&'a str> {
 fn functions<'a>(image: &'a Image<'a>) -> Vec<Function<'a>> {
     let is_code = |index: usize| image.sections.get(index).is_some_and(crate::image::Section::is_code);
     let named = |s: &&Symbol<'_>| {
-        let hidden = s.kind == STT_NOTYPE && s.binding == STB_LOCAL && (s.name.starts_with("LBB") || s.name.starts_with('$'));
+        let hidden =
+            s.kind == STT_NOTYPE && s.binding == STB_LOCAL && (s.name.starts_with("LBB") || s.name.starts_with('$'));
         matches!(s.kind, STT_NOTYPE | STT_FUNC) && !s.name.is_empty() && !hidden
     };
-    let mut starts: Vec<&Symbol<'a>> = image.symbols.iter().filter(|s| is_code(s.section as usize)).filter(named).collect();
+    let mut starts: Vec<&Symbol<'a>> =
+        image.symbols.iter().filter(|s| is_code(s.section as usize)).filter(named).collect();
     starts.sort_by_key(|s| (s.section, s.value, s.kind != STT_FUNC));
     starts.dedup_by_key(|s| (s.section, s.value));
     let ends = starts.iter().enumerate().map(|(i, s)| {
@@ -445,7 +465,8 @@ fn extern_kind(btf: &Btf<'_>, section: &str, kind: Kind, target: u32) -> ExternK
 fn struct_ops(btf: Option<&Btf<'_>>) -> Vec<(String, String)> {
     let Some(btf) = btf else { return Vec::new() };
     let sections = btf.ids().filter_map(|id| btf.get(id)).filter(|ty| {
-        ty.kind == Kind::Datasec && matches!(btf.name(ty), ".struct_ops" | ".struct_ops.link" | "?.struct_ops" | "?.struct_ops.link")
+        ty.kind == Kind::Datasec
+            && matches!(btf.name(ty), ".struct_ops" | ".struct_ops.link" | "?.struct_ops" | "?.struct_ops.link")
     });
     let vars = sections.flat_map(|section| section.placed().collect::<Vec<_>>());
     let named = vars.filter_map(|placed| {

@@ -62,7 +62,9 @@ fn row(table: &[(&'static str, &'static str, &'static str)], id: u32) -> Option<
 }
 
 fn id_of(table: &[(&str, &str, &str)], name: &str) -> Option<u32> {
-    let at = table.iter().position(|(title, kernel, _)| title.eq_ignore_ascii_case(name) || kernel.eq_ignore_ascii_case(name))?;
+    let at = table
+        .iter()
+        .position(|(title, kernel, _)| title.eq_ignore_ascii_case(name) || kernel.eq_ignore_ascii_case(name))?;
     u32::try_from(at + 1).ok()
 }
 

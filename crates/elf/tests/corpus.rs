@@ -1,6 +1,8 @@
 //! The requirements of the sample objects against the reference's answers, apart from the answers known to be wrong.
 //! Reads the shared corpus when it is present and says so when it is not.
 
+#![allow(clippy::print_stdout, reason = "says what was skipped or answered")]
+
 use elf::{Spec, uapi};
 use std::path::PathBuf;
 
@@ -60,8 +62,12 @@ fn compare(file: &str, row: &serde_json::Value, got: &Result<Vec<String>, String
 }
 
 fn requirements(spec: &Spec<'_>) -> Vec<String> {
-    let programs = spec.program_types().into_iter().map(|id| format!("prog:{id}:{}", uapi::program_type(id).unwrap().title));
+    let programs =
+        spec.program_types().into_iter().map(|id| format!("prog:{id}:{}", uapi::program_type(id).unwrap().title));
     let maps = spec.map_types().into_iter().map(|id| format!("map:{id}:{}", uapi::map_type(id).unwrap().title));
-    let helpers = spec.helpers().into_iter().map(|(p, h)| format!("helper:{p}:{h}:{}", uapi::go_name(uapi::helper(h).unwrap().0)));
+    let helpers = spec
+        .helpers()
+        .into_iter()
+        .map(|(p, h)| format!("helper:{p}:{h}:{}", uapi::go_name(uapi::helper(h).unwrap().0)));
     programs.chain(maps).chain(helpers).collect()
 }

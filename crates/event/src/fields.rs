@@ -129,9 +129,24 @@ impl FieldInfo {
 
 /// Fields of class `evt` that exist for every source; the others of that class need a system call event.
 const GENERIC_EVT_FIELDS: &[&str] = &[
-    "evt.num", "evt.time", "evt.time.s", "evt.time.iso8601", "evt.datetime", "evt.datetime.s", "evt.rawtime",
-    "evt.rawtime.s", "evt.rawtime.ns", "evt.reltime", "evt.reltime.s", "evt.reltime.ns", "evt.pluginname",
-    "evt.plugininfo", "evt.source", "evt.is_async", "evt.asynctype", "evt.hostname",
+    "evt.num",
+    "evt.time",
+    "evt.time.s",
+    "evt.time.iso8601",
+    "evt.datetime",
+    "evt.datetime.s",
+    "evt.rawtime",
+    "evt.rawtime.s",
+    "evt.rawtime.ns",
+    "evt.reltime",
+    "evt.reltime.s",
+    "evt.reltime.ns",
+    "evt.pluginname",
+    "evt.plugininfo",
+    "evt.source",
+    "evt.is_async",
+    "evt.asynctype",
+    "evt.hostname",
 ];
 
 fn builtin_field(row: &FieldRow) -> FieldInfo {
@@ -151,7 +166,10 @@ fn builtin_field(row: &FieldRow) -> FieldInfo {
         print_only: has("print_only"),
         arg_required: required,
         arg_allowed: required || optional,
-        arg_index: row.arg.contains("[N]") || row.arg.contains("index") || row.arg.contains("INDEX") || row.arg.contains("[FD]"),
+        arg_index: row.arg.contains("[N]")
+            || row.arg.contains("index")
+            || row.arg.contains("INDEX")
+            || row.arg.contains("[FD]"),
         arg_key: (required || optional)
             && ["KEY", "name", "NAME", "timestamp", ".src", "SUBSYSTEM"].iter().any(|k| row.arg.contains(k)),
         no_rhs: has("no_rhs"),

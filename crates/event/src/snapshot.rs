@@ -68,13 +68,46 @@ pub struct Proc {
 impl Default for Proc {
     fn default() -> Self {
         Proc {
-            tid: -1, pid: -1, ptid: -1, sid: -1, vpgid: -1, pgid: -1, vtid: -1, vpid: -1,
-            comm: Vec::new(), exe: Vec::new(), exepath: Vec::new(), args: Vec::new(), env: Vec::new(), cwd: Vec::new(),
-            root: Vec::new(), cgroups: Vec::new(), fdlimit: 0, flags: 0, uid: 0, gid: 0, loginuid: u32::MAX, tty: 0,
-            vmsize_kb: 0, vmrss_kb: 0, vmswap_kb: 0, pfmajor: 0, pfminor: 0,
-            cap_inheritable: 0, cap_permitted: 0, cap_effective: 0,
-            exe_writable: false, exe_upper_layer: false, exe_lower_layer: false, exe_from_memfd: false,
-            exe_ino: 0, exe_ino_ctime: 0, exe_ino_mtime: 0, pidns_init_start_ts: 0, clone_ts: 0, fds: Vec::new(),
+            tid: -1,
+            pid: -1,
+            ptid: -1,
+            sid: -1,
+            vpgid: -1,
+            pgid: -1,
+            vtid: -1,
+            vpid: -1,
+            comm: Vec::new(),
+            exe: Vec::new(),
+            exepath: Vec::new(),
+            args: Vec::new(),
+            env: Vec::new(),
+            cwd: Vec::new(),
+            root: Vec::new(),
+            cgroups: Vec::new(),
+            fdlimit: 0,
+            flags: 0,
+            uid: 0,
+            gid: 0,
+            loginuid: u32::MAX,
+            tty: 0,
+            vmsize_kb: 0,
+            vmrss_kb: 0,
+            vmswap_kb: 0,
+            pfmajor: 0,
+            pfminor: 0,
+            cap_inheritable: 0,
+            cap_permitted: 0,
+            cap_effective: 0,
+            exe_writable: false,
+            exe_upper_layer: false,
+            exe_lower_layer: false,
+            exe_from_memfd: false,
+            exe_ino: 0,
+            exe_ino_ctime: 0,
+            exe_ino_mtime: 0,
+            pidns_init_start_ts: 0,
+            clone_ts: 0,
+            fds: Vec::new(),
         }
     }
 }
@@ -83,19 +116,56 @@ impl Default for Proc {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[repr(u8)]
 pub enum FdType {
-    Unknown = 0, File = 1, Directory = 2, Ipv4Sock = 3, Ipv6Sock = 4, Ipv4ServSock = 5, Ipv6ServSock = 6, Fifo = 7,
-    UnixSock = 8, Event = 9, Unsupported = 10, Signalfd = 11, Eventpoll = 12, Inotify = 13, Timerfd = 14, Netlink = 15,
-    FileV2 = 16, Bpf = 17, Userfaultfd = 18, IoUring = 19, Memfd = 20, Pidfd = 21,
+    Unknown = 0,
+    File = 1,
+    Directory = 2,
+    Ipv4Sock = 3,
+    Ipv6Sock = 4,
+    Ipv4ServSock = 5,
+    Ipv6ServSock = 6,
+    Fifo = 7,
+    UnixSock = 8,
+    Event = 9,
+    Unsupported = 10,
+    Signalfd = 11,
+    Eventpoll = 12,
+    Inotify = 13,
+    Timerfd = 14,
+    Netlink = 15,
+    FileV2 = 16,
+    Bpf = 17,
+    Userfaultfd = 18,
+    IoUring = 19,
+    Memfd = 20,
+    Pidfd = 21,
 }
 
 impl FdType {
     /// Unknown numbers become [`FdType::Unsupported`].
     pub fn from_code(code: u8) -> FdType {
         const ALL: [FdType; 22] = [
-            FdType::Unknown, FdType::File, FdType::Directory, FdType::Ipv4Sock, FdType::Ipv6Sock, FdType::Ipv4ServSock,
-            FdType::Ipv6ServSock, FdType::Fifo, FdType::UnixSock, FdType::Event, FdType::Unsupported, FdType::Signalfd,
-            FdType::Eventpoll, FdType::Inotify, FdType::Timerfd, FdType::Netlink, FdType::FileV2, FdType::Bpf,
-            FdType::Userfaultfd, FdType::IoUring, FdType::Memfd, FdType::Pidfd,
+            FdType::Unknown,
+            FdType::File,
+            FdType::Directory,
+            FdType::Ipv4Sock,
+            FdType::Ipv6Sock,
+            FdType::Ipv4ServSock,
+            FdType::Ipv6ServSock,
+            FdType::Fifo,
+            FdType::UnixSock,
+            FdType::Event,
+            FdType::Unsupported,
+            FdType::Signalfd,
+            FdType::Eventpoll,
+            FdType::Inotify,
+            FdType::Timerfd,
+            FdType::Netlink,
+            FdType::FileV2,
+            FdType::Bpf,
+            FdType::Userfaultfd,
+            FdType::IoUring,
+            FdType::Memfd,
+            FdType::Pidfd,
         ];
         ALL.get(usize::from(code)).copied().unwrap_or(FdType::Unsupported)
     }
@@ -106,7 +176,12 @@ impl FdType {
 #[repr(u8)]
 pub enum L4 {
     #[default]
-    Unknown = 0, Na = 1, Tcp = 2, Udp = 3, Icmp = 4, Raw = 5,
+    Unknown = 0,
+    Na = 1,
+    Tcp = 2,
+    Udp = 3,
+    Icmp = 4,
+    Raw = 5,
 }
 
 /// One open file as it was found.
@@ -121,11 +196,29 @@ pub struct Fd {
 /// What only some kinds of open files have. Ports are in host order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FdDetail {
-    Socket { sip: IpAddr, sport: u16, dip: IpAddr, dport: u16, l4: L4 },
-    Server { ip: IpAddr, port: u16, l4: L4 },
+    Socket {
+        sip: IpAddr,
+        sport: u16,
+        dip: IpAddr,
+        dport: u16,
+        l4: L4,
+    },
+    Server {
+        ip: IpAddr,
+        port: u16,
+        l4: L4,
+    },
     /// Kernel addresses of both ends and the path.
-    Unix { source: u64, destination: u64, path: Vec<u8> },
-    File { open_flags: u32, name: Vec<u8>, dev: u32 },
+    Unix {
+        source: u64,
+        destination: u64,
+        path: Vec<u8>,
+    },
+    File {
+        open_flags: u32,
+        name: Vec<u8>,
+        dev: u32,
+    },
     Named(Vec<u8>),
 }
 

@@ -47,7 +47,11 @@ pub fn check(source: &impl Source, requirements: &[Requirement]) -> Report {
     for requirement in flat(requirements) {
         let text = requirement.to_string();
         if rows.iter().all(|row| row.requirement != text) {
-            rows.push(Row { requirement: text, optional: requirement.is_optional(), answer: source.answer(requirement) });
+            rows.push(Row {
+                requirement: text,
+                optional: requirement.is_optional(),
+                answer: source.answer(requirement),
+            });
         }
     }
     Report { rows }
@@ -55,11 +59,14 @@ pub fn check(source: &impl Source, requirements: &[Requirement]) -> Report {
 
 /// Groups that need all their parts are the same as their parts.
 fn flat(requirements: &[Requirement]) -> Vec<&Requirement> {
-    let parts = |requirement| match requirement {
-        &Requirement::AllOf(ref parts) => flat(parts),
-        single => vec![single],
-    };
     requirements.iter().flat_map(parts).collect()
+}
+
+fn parts(requirement: &Requirement) -> Vec<&Requirement> {
+    match requirement {
+        Requirement::AllOf(parts) => flat(parts),
+        single => vec![single],
+    }
 }
 
 /// Answers groups from their parts.
@@ -84,7 +91,11 @@ fn any_of(source: &impl Source, parts: &[Requirement]) -> Answer {
         parts.iter().zip(&answers).filter_map(|(part, a)| a.reason().map(|r| format!("{part}: {r}"))).collect();
     let text = format!("none of these is there: {}", reasons.join("; "));
     let cause = answers.first().and_then(Answer::cause).unwrap_or(Cause::Absent);
-    if answers.iter().any(|a| matches!(a, Answer::Unknown(_))) { Answer::unknown(cause, text) } else { Answer::no(cause, text) }
+    if answers.iter().any(|a| matches!(a, Answer::Unknown(_))) {
+        Answer::unknown(cause, text)
+    } else {
+        Answer::no(cause, text)
+    }
 }
 
 impl Source for Machine {
@@ -126,8 +137,11 @@ impl Machine {
         match self.btf.id(Kind::Func, name) {
             Ok(Some(_)) => Answer::Supported,
             Ok(None) if self.in_modules(Kind::Func, name) => Answer::Supported,
-            Ok(None) => Answer::no(Cause::Absent, format!("kernel function {name} is not in the BTF of this kernel or its modules"))
-                .fix("use a newer kernel, or load the module that has it"),
+            Ok(None) => Answer::no(
+                Cause::Absent,
+                format!("kernel function {name} is not in the BTF of this kernel or its modules"),
+            )
+            .fix("use a newer kernel, or load the module that has it"),
             Err(missing) => Answer::unknown(Cause::NoBtf, format!("kernel functions cannot be looked up: {missing}")),
         }
     }
@@ -148,9 +162,13 @@ impl Machine {
         match self.btf.id(btf_kind, &full) {
             Ok(Some(_)) => Answer::Supported,
             Ok(None) if self.in_modules(btf_kind, &full) => Answer::Supported,
-            Ok(None) => Answer::no(Cause::Absent, format!("this kernel has no {} `{name}` (no {full} in its BTF)", word(kind)))
-                .fix(format!("use another {}, or mark the program optional (SEC(\"?...\"))", word(kind))),
-            Err(missing) => Answer::unknown(Cause::NoBtf, format!("{} `{name}` cannot be looked up: {missing}", word(kind))),
+            Ok(None) => {
+                Answer::no(Cause::Absent, format!("this kernel has no {} `{name}` (no {full} in its BTF)", word(kind)))
+                    .fix(format!("use another {}, or mark the program optional (SEC(\"?...\"))", word(kind)))
+            }
+            Err(missing) => {
+                Answer::unknown(Cause::NoBtf, format!("{} `{name}` cannot be looked up: {missing}", word(kind)))
+            }
         }
     }
 
@@ -177,15 +195,21 @@ impl Machine {
             if self.root.exists(&format!("{events}/{category}/{event}")) {
                 return Answer::Supported;
             }
-            return Answer::no(Cause::Absent, format!("this kernel has no tracepoint `{name}` ({events}/{category}/{event} does not exist)"));
+            return Answer::no(
+                Cause::Absent,
+                format!("this kernel has no tracepoint `{name}` ({events}/{category}/{event} does not exist)"),
+            );
         }
         if category == "syscalls" && self.option("FTRACE_SYSCALLS") == Some(false) {
             return Answer::no(Cause::CompiledOut, format!("tracepoint `{name}`: CONFIG_FTRACE_SYSCALLS is off"));
         }
         match self.btf_target(TargetKind::RawTracepoint, event) {
             Answer::Supported => Answer::Supported,
-            _ => Answer::unknown(Cause::NotMounted, format!("tracepoint `{name}` cannot be looked up: tracefs is not mounted"))
-                .fix("mount -t tracefs tracefs /sys/kernel/tracing"),
+            _ => Answer::unknown(
+                Cause::NotMounted,
+                format!("tracepoint `{name}` cannot be looked up: tracefs is not mounted"),
+            )
+            .fix("mount -t tracefs tracefs /sys/kernel/tracing"),
         }
     }
 
@@ -225,7 +249,8 @@ impl Machine {
             return Answer::Supported;
         }
         let need = Requirement::KernelAtLeast(version).to_string().replace("kernel>=", "");
-        Answer::no(Cause::TooOld, format!("this kernel is {}, {need} or later is required", self.release)).fix(format!("boot Linux {need} or later"))
+        Answer::no(Cause::TooOld, format!("this kernel is {}, {need} or later is required", self.release))
+            .fix(format!("boot Linux {need} or later"))
     }
 }
 
@@ -267,9 +292,12 @@ fn word(kind: TargetKind) -> &'static str {
 pub fn subject(requirement: &Requirement) -> String {
     match requirement {
         Requirement::ProgramType(id) => format!("program type {}", title(*id)),
-        Requirement::MapType(id) => format!("map type {}", elf::uapi::map_type(*id).map_or_else(|| id.to_string(), |r| r.title.into())),
+        Requirement::MapType(id) => {
+            format!("map type {}", elf::uapi::map_type(*id).map_or_else(|| id.to_string(), |r| r.title.into()))
+        }
         Requirement::Helper { program_type, helper } => {
-            let name = elf::uapi::helper(*helper).map_or_else(|| helper.to_string(), |(name, _)| elf::uapi::go_name(name));
+            let name =
+                elf::uapi::helper(*helper).map_or_else(|| helper.to_string(), |(name, _)| elf::uapi::go_name(name));
             format!("helper {name} for program type {}", title(*program_type))
         }
         Requirement::Mount { path, magic } => format!("mount {path} (magic 0x{magic:x})"),

@@ -66,8 +66,15 @@ impl Context {
             container: container(machine),
             lockdown: machine.lockdown().map(ToOwned::to_owned),
             lsms: machine.lsms().ok().map(|lsms| lsms.names.clone()),
-            lsm_label: machine.root.value("/proc/self/attr/current").ok().map(|t| t.trim_matches('\0').to_owned()).filter(|t| !t.is_empty()),
-            seccomp: status.seccomp.map(|mode| ["none", "strict", "filter"].get(mode as usize).copied().unwrap_or("unknown").to_owned()),
+            lsm_label: machine
+                .root
+                .value("/proc/self/attr/current")
+                .ok()
+                .map(|t| t.trim_matches('\0').to_owned())
+                .filter(|t| !t.is_empty()),
+            seccomp: status
+                .seccomp
+                .map(|mode| ["none", "strict", "filter"].get(mode as usize).copied().unwrap_or("unknown").to_owned()),
             no_new_privs: status.no_new_privs,
             sysctls: sysctls(machine),
             memlock_bytes: rustix::process::getrlimit(rustix::process::Resource::Memlock).current,
@@ -93,7 +100,14 @@ fn names(set: Option<u64>) -> Vec<String> {
 }
 
 fn namespaces(machine: &Machine) -> BTreeMap<String, String> {
-    let kinds = [("user", INITIAL_USER_NS), ("pid", INITIAL_PID_NS), ("cgroup", INITIAL_CGROUP_NS), ("ipc", 0xEFFF_FFFF), ("uts", 0xEFFF_FFFE), ("time", 0xEFFF_FFFA)];
+    let kinds = [
+        ("user", INITIAL_USER_NS),
+        ("pid", INITIAL_PID_NS),
+        ("cgroup", INITIAL_CGROUP_NS),
+        ("ipc", 0xEFFF_FFFF),
+        ("uts", 0xEFFF_FFFE),
+        ("time", 0xEFFF_FFFA),
+    ];
     let word = |kind: &str, inode| match machine.namespace(kind, inode) {
         Answer::Supported => "initial",
         Answer::Unsupported(_) => "child",
@@ -107,7 +121,8 @@ fn container(machine: &Machine) -> Option<String> {
     if !namespaces(machine).values().any(|word| word == "child") {
         return None;
     }
-    let marks = [("/.dockerenv", "docker"), ("/run/.containerenv", "podman"), ("/run/systemd/container", "systemd-nspawn")];
+    let marks =
+        [("/.dockerenv", "docker"), ("/run/.containerenv", "podman"), ("/run/systemd/container", "systemd-nspawn")];
     let marked = marks.iter().find(|(path, _)| machine.root.exists(path)).map(|(_, name)| (*name).to_owned());
     let kubernetes = machine.root.exists("/var/run/secrets/kubernetes.io").then(|| "kubernetes".to_owned());
     kubernetes.or(marked)
@@ -140,13 +155,35 @@ fn preemption(machine: &Machine) -> String {
 fn mitigations(machine: &Machine) -> BTreeMap<String, String> {
     let dir = machine.root.at("/sys/devices/system/cpu/vulnerabilities");
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    entries.filter_map(|e| e.file_name().into_string().ok()).map(|name| (name.clone(), legacy::mitigation(machine, &name))).collect()
+    entries
+        .filter_map(|e| e.file_name().into_string().ok())
+        .map(|name| (name.clone(), legacy::mitigation(machine, &name)))
+        .collect()
 }
 
 const SYSCTLS: &[&str] = &[
-    "kernel.unprivileged_bpf_disabled", "kernel.bpf_stats_enabled", "kernel.perf_event_paranoid", "kernel.kptr_restrict",
-    "kernel.yama.ptrace_scope", "kernel.modules_disabled", "net.core.bpf_jit_enable", "net.core.bpf_jit_harden",
-    "net.core.bpf_jit_kallsyms", "net.core.bpf_jit_limit", "user.max_user_namespaces", "kernel.unprivileged_userns_clone",
+    "kernel.unprivileged_bpf_disabled",
+    "kernel.bpf_stats_enabled",
+    "kernel.perf_event_paranoid",
+    "kernel.kptr_restrict",
+    "kernel.yama.ptrace_scope",
+    "kernel.modules_disabled",
+    "net.core.bpf_jit_enable",
+    "net.core.bpf_jit_harden",
+    "net.core.bpf_jit_kallsyms",
+    "net.core.bpf_jit_limit",
+    "user.max_user_namespaces",
+    "kernel.unprivileged_userns_clone",
 ];
 const FILE_SYSTEMS: &[&str] = &["bpf", "tracefs", "debugfs", "securityfs", "cgroup", "cgroup2"];
-const BOOT_WORDS: &[&str] = &["lsm", "security", "lockdown", "mitigations", "preempt", "module.sig_enforce", "ima_policy", "selinux", "apparmor"];
+const BOOT_WORDS: &[&str] = &[
+    "lsm",
+    "security",
+    "lockdown",
+    "mitigations",
+    "preempt",
+    "module.sig_enforce",
+    "ima_policy",
+    "selinux",
+    "apparmor",
+];

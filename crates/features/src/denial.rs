@@ -18,7 +18,9 @@ pub fn explain(machine: &Machine, what: &str, needs: &[u32], errno: i32) -> Answ
 /// Whether a seccomp filter stands between this process and bpf(2).
 pub fn seccomp_refuses_bpf(machine: &Machine) -> bool {
     let filtered = machine.status().seccomp.is_some_and(|mode| mode > 0);
-    filtered && !matches!(machine.bpf_errno(), libc_errno::EINVAL | libc_errno::EFAULT) && machine_is_privileged(machine)
+    filtered
+        && !matches!(machine.bpf_errno(), libc_errno::EINVAL | libc_errno::EFAULT)
+        && machine_is_privileged(machine)
         || filtered && matches!(machine.bpf_errno(), libc_errno::ENOSYS)
 }
 
@@ -34,7 +36,8 @@ fn by_capability(machine: &Machine, what: &str, needs: &[u32]) -> Option<Reason>
     if machine.holds(CAP_SYS_ADMIN) {
         return None;
     }
-    let missing: Vec<&str> = needs.iter().filter(|cap| !machine.holds(**cap)).map(|cap| capability_name(*cap)).collect();
+    let missing: Vec<&str> =
+        needs.iter().filter(|cap| !machine.holds(**cap)).map(|cap| capability_name(*cap)).collect();
     if missing.is_empty() {
         return None;
     }
@@ -48,8 +51,12 @@ fn by_capability(machine: &Machine, what: &str, needs: &[u32]) -> Option<Reason>
 
 fn by_namespace(machine: &Machine, what: &str) -> Option<Reason> {
     let Answer::Unsupported(_) = machine.initial_user_namespace() else { return None };
-    let text = format!("{what}: capabilities of this process count only in its own user namespace, not in the initial one");
-    Some(Reason::new(Cause::UserNamespace, text).fix("run as root of the host, or delegate BPF with a token (bpffs delegate options, Linux 6.9)"))
+    let text =
+        format!("{what}: capabilities of this process count only in its own user namespace, not in the initial one");
+    Some(
+        Reason::new(Cause::UserNamespace, text)
+            .fix("run as root of the host, or delegate BPF with a token (bpffs delegate options, Linux 6.9)"),
+    )
 }
 
 fn by_memlock(machine: &Machine, what: &str) -> Option<Reason> {
@@ -58,14 +65,18 @@ fn by_memlock(machine: &Machine, what: &str) -> Option<Reason> {
     }
     let limit = rustix::process::getrlimit(rustix::process::Resource::Memlock).current?;
     (limit < ENOUGH_MEMLOCK).then(|| {
-        Reason::new(Cause::Memlock, format!("{what}: RLIMIT_MEMLOCK is {limit} bytes and this kernel charges BPF memory to it"))
-            .fix("raise it: ulimit -l unlimited, or LimitMEMLOCK=infinity in the unit")
+        Reason::new(
+            Cause::Memlock,
+            format!("{what}: RLIMIT_MEMLOCK is {limit} bytes and this kernel charges BPF memory to it"),
+        )
+        .fix("raise it: ulimit -l unlimited, or LimitMEMLOCK=infinity in the unit")
     })
 }
 
 fn by_policy(machine: &Machine, what: &str, needs: &[u32], errno: i32) -> Reason {
     let held: Vec<&str> = needs.iter().map(|cap| capability_name(*cap)).collect();
-    let held = if held.is_empty() { String::new() } else { format!(" although this process holds {}", held.join(" and ")) };
+    let held =
+        if held.is_empty() { String::new() } else { format!(" although this process holds {}", held.join(" and ")) };
     let text = format!(
         "{what}: a security policy of this kernel refuses it before the verifier ({}){held}{}",
         errno_words(errno),

@@ -36,11 +36,15 @@ pub fn find(name: &str) -> Option<&'static Feature> {
 fn bpf_lsm(machine: &Machine) -> Answer {
     let loads = machine.program_type(LSM);
     match (&loads, machine.lsms()) {
-        (Answer::Unsupported(reason), _) if matches!(reason.cause, Cause::CompiledOut | Cause::TooOld | Cause::NoBtf) => {
+        (Answer::Unsupported(reason), _)
+            if matches!(reason.cause, Cause::CompiledOut | Cause::TooOld | Cause::NoBtf) =>
+        {
             let text = format!("LSM programs are not supported: {}", reason.text);
             Answer::no(reason.cause, text).fix("use a kernel with CONFIG_BPF_LSM=y")
         }
-        (Answer::Unsupported(_) | Answer::Unknown(_), Ok(lsms)) if !has(&lsms.names, "bpf") && is_denied(&loads) => loads,
+        (Answer::Unsupported(_) | Answer::Unknown(_), Ok(lsms)) if !has(&lsms.names, "bpf") && is_denied(&loads) => {
+            loads
+        }
         (Answer::Unsupported(_) | Answer::Unknown(_), _) => loads,
         (Answer::Supported, Ok(lsms)) if has(&lsms.names, "bpf") => Answer::Supported,
         (Answer::Supported, Ok(_)) => lsm_not_listed(machine),
@@ -54,10 +58,13 @@ fn is_denied(answer: &Answer) -> bool {
 
 fn lsm_not_listed(machine: &Machine) -> Answer {
     match machine.option("BPF_LSM") {
-        Some(false) => Answer::no(Cause::CompiledOut, "CONFIG_BPF_LSM is not set").fix("rebuild the kernel with CONFIG_BPF_LSM=y"),
+        Some(false) => {
+            Answer::no(Cause::CompiledOut, "CONFIG_BPF_LSM is not set").fix("rebuild the kernel with CONFIG_BPF_LSM=y")
+        }
         Some(true) => Answer::no(Cause::NotEnabled, "CONFIG_BPF_LSM=y but 'bpf' not in active LSM list")
             .fix("add lsm=...,bpf to kernel boot params"),
-        None => Answer::no(Cause::NotEnabled, "not supported: 'bpf' is not in the active LSM list").fix("add bpf to the lsm= boot parameter"),
+        None => Answer::no(Cause::NotEnabled, "not supported: 'bpf' is not in the active LSM list")
+            .fix("add bpf to the lsm= boot parameter"),
     }
 }
 
@@ -76,7 +83,8 @@ fn btf(machine: &Machine) -> Answer {
         Err(missing @ Missing::Unreadable { absent: true, .. }) if machine.root.exists("/sys/kernel") => {
             Answer::no(Cause::NoBtf, missing.to_string()).fix("use a kernel built with CONFIG_DEBUG_INFO_BTF=y")
         }
-        Err(missing) => Answer::unknown(Cause::Unreadable, missing.to_string()).fix("mount sysfs at /sys and make its btf directory readable"),
+        Err(missing) => Answer::unknown(Cause::Unreadable, missing.to_string())
+            .fix("mount sysfs at /sys and make its btf directory readable"),
     }
 }
 
@@ -86,14 +94,19 @@ fn ima(machine: &Machine) -> Answer {
         return Answer::Supported;
     }
     if machine.option("IMA") == Some(false) {
-        let note = if listed.is_ok_and(|lsms| lsms.source == LSM_FILE) { "" } else { " (securityfs is not mounted; not needed to tell)" };
+        let note = if listed.is_ok_and(|lsms| lsms.source == LSM_FILE) {
+            ""
+        } else {
+            " (securityfs is not mounted; not needed to tell)"
+        };
         return Answer::no(Cause::CompiledOut, format!("IMA is not in this kernel: CONFIG_IMA is not set{note}"))
             .fix("use a kernel built with CONFIG_IMA=y");
     }
     match listed {
         // Linux 6.9 made IMA a listed module; before, only its directory in securityfs tells.
         Ok(_) if machine.is_at_least("6.9") || machine.root.exists(LSM_FILE) => {
-            Answer::no(Cause::NotEnabled, "not supported: IMA is not active").fix("use a kernel with CONFIG_IMA=y and ima in its lsm= boot parameter")
+            Answer::no(Cause::NotEnabled, "not supported: IMA is not active")
+                .fix("use a kernel with CONFIG_IMA=y and ima in its lsm= boot parameter")
         }
         Ok(_) => lsm_unreadable("securityfs is not mounted, and before Linux 6.9 only its ima directory tells"),
         Err(why) => lsm_unreadable(why),
@@ -114,8 +127,10 @@ fn ima_measures(machine: &Machine) -> Answer {
         Ok(Ok(_)) => Answer::no(Cause::NotEnabled, "IMA is active but has measured nothing beyond the boot aggregate")
             .fix("write a measure rule to the IMA policy, for example: measure func=BPRM_CHECK"),
         Ok(Err(_)) => Answer::unknown(Cause::Unreadable, format!("{IMA_COUNT} is not a number")),
-        Err(error) => Answer::unknown(Cause::Unreadable, format!("cannot read {IMA_COUNT}: {}", sys::errno::of(&error)))
-            .fix("mount securityfs and run as root"),
+        Err(error) => {
+            Answer::unknown(Cause::Unreadable, format!("cannot read {IMA_COUNT}: {}", sys::errno::of(&error)))
+                .fix("mount securityfs and run as root")
+        }
     }
 }
 
@@ -129,7 +144,9 @@ fn kprobe(machine: &Machine) -> Answer {
 
 /// Loading does not need kprobes in the kernel; attaching does. The perf event source is made by CONFIG_KPROBE_EVENTS (4.17).
 pub(crate) fn kprobe_events(machine: &Machine) -> Answer {
-    if machine.root.exists("/sys/bus/event_source/devices/kprobe") || machine.root.exists("/sys/kernel/tracing/kprobe_events") {
+    if machine.root.exists("/sys/bus/event_source/devices/kprobe")
+        || machine.root.exists("/sys/kernel/tracing/kprobe_events")
+    {
         return Answer::Supported;
     }
     if machine.option("KPROBE_EVENTS") == Some(true) && !machine.root.exists("/sys/bus/event_source") {
@@ -150,7 +167,10 @@ fn kprobe_multi(machine: &Machine) -> Answer {
     }
     match machine.attach("kprobe_multi") {
         Answer::Unsupported(reason) if matches!(reason.cause, Cause::CompiledOut | Cause::TooOld | Cause::Absent) => {
-            Answer::Unsupported(Reason { text: format!("kprobe.multi needs Linux 5.18 and CONFIG_FPROBE=y: {}", reason.text), ..reason })
+            Answer::Unsupported(Reason {
+                text: format!("kprobe.multi needs Linux 5.18 and CONFIG_FPROBE=y: {}", reason.text),
+                ..reason
+            })
         }
         answer => answer,
     }
@@ -160,7 +180,8 @@ fn fentry(machine: &Machine) -> Answer {
     let loads = machine.loads_named("tracing/fentry");
     match loads.cause() {
         Some(Cause::Policy) => {
-            let works: Vec<&str> = ALTERNATIVES.iter().copied().filter(|name| machine.loads_named(name).is_supported()).collect();
+            let works: Vec<&str> =
+                ALTERNATIVES.iter().copied().filter(|name| machine.loads_named(name).is_supported()).collect();
             loads.fix(format!("use one of the tracing programs that load here instead: {}", works.join(", ")))
         }
         Some(Cause::CompiledOut | Cause::TooOld | Cause::Absent) => {
@@ -187,8 +208,11 @@ pub fn capability(machine: &Machine, number: u32) -> Answer {
             .fix(format!("run as root or grant {name} (setcap, AmbientCapabilities=, --cap-add)"));
     }
     match machine.initial_user_namespace() {
-        Answer::Unsupported(_) => Answer::no(Cause::UserNamespace, format!("{name} is held only in a child user namespace, where the kernel does not count it"))
-            .fix("run as root of the host"),
+        Answer::Unsupported(_) => Answer::no(
+            Cause::UserNamespace,
+            format!("{name} is held only in a child user namespace, where the kernel does not count it"),
+        )
+        .fix("run as root of the host"),
         _ => Answer::Supported,
     }
 }
@@ -206,7 +230,9 @@ fn cap_perfmon(machine: &Machine) -> Answer {
 }
 
 fn jit_enabled(machine: &Machine) -> Answer {
-    if machine.option("BPF_JIT_ALWAYS_ON") == Some(true) && !machine.root.exists(sysctl::path("net.core.bpf_jit_enable").as_str()) {
+    if machine.option("BPF_JIT_ALWAYS_ON") == Some(true)
+        && !machine.root.exists(sysctl::path("net.core.bpf_jit_enable").as_str())
+    {
         return Answer::Supported;
     }
     sysctl::on(machine, "net.core.bpf_jit_enable", "BPF JIT disabled", "set net.core.bpf_jit_enable to 1")
@@ -219,8 +245,13 @@ fn jit_hardened(machine: &Machine) -> Answer {
 fn bpf_syscall(machine: &Machine) -> Answer {
     match machine.bpf_errno() {
         errno::ENOSYS => program::no_syscall(machine),
-        refusal @ (errno::EPERM | errno::EACCES) if denial::seccomp_refuses_bpf(machine) => denial::explain(machine, "bpf()", &[], refusal),
-        other if !matches!(other, 0 | errno::EPERM | errno::EACCES | errno::EINVAL | errno::EFAULT | errno::E2BIG) && machine.status().seccomp.is_some_and(|m| m > 0) => {
+        refusal @ (errno::EPERM | errno::EACCES) if denial::seccomp_refuses_bpf(machine) => {
+            denial::explain(machine, "bpf()", &[], refusal)
+        }
+        other
+            if !matches!(other, 0 | errno::EPERM | errno::EACCES | errno::EINVAL | errno::EFAULT | errno::E2BIG)
+                && machine.status().seccomp.is_some_and(|m| m > 0) =>
+        {
             denial::explain(machine, "bpf()", &[], other)
         }
         _ => Answer::Supported,
@@ -230,10 +261,11 @@ fn bpf_syscall(machine: &Machine) -> Answer {
 fn perf_event_open(machine: &Machine) -> Answer {
     let filtered = machine.status().seccomp.is_some_and(|mode| mode > 0);
     match sys::perf::ask_perf_event_open() {
-        errno::ENOSYS if !filtered || machine.option("PERF_EVENTS") == Some(false) => {
-            Answer::no(Cause::CompiledOut, "perf_event_open is not there: the kernel is too old or CONFIG_PERF_EVENTS is off")
-                .fix("use a kernel built with CONFIG_PERF_EVENTS=y")
-        }
+        errno::ENOSYS if !filtered || machine.option("PERF_EVENTS") == Some(false) => Answer::no(
+            Cause::CompiledOut,
+            "perf_event_open is not there: the kernel is too old or CONFIG_PERF_EVENTS is off",
+        )
+        .fix("use a kernel built with CONFIG_PERF_EVENTS=y"),
         0 | errno::EINVAL => Answer::Supported,
         refusal if filtered => Answer::Unsupported(
             Reason::new(Cause::Seccomp, "a seccomp filter of this process refuses the perf_event_open system call")
@@ -245,13 +277,14 @@ fn perf_event_open(machine: &Machine) -> Answer {
 }
 
 fn sleepable(machine: &Machine) -> Answer {
-    let answers: Vec<Answer> = SLEEPABLE_SHAPES.iter().map(|name| machine.loads_named(name)).collect();
-    if answers.iter().any(Answer::is_supported) {
+    if SLEEPABLE_SHAPES.iter().any(|name| machine.loads_named(name).is_supported()) {
         return Answer::Supported;
     }
+    let answers: Vec<Answer> = SLEEPABLE_SHAPES.iter().map(|name| machine.loads_named(name)).collect();
     let denied = answers.iter().find(|answer| is_denied(answer)).or(answers.first());
     let model = machine.config().ok().map(crate::legacy::preempt_mode);
-    let note = model.map(|model| format!(" (preemption model: {}; it does not matter)", model.name())).unwrap_or_default();
+    let note =
+        model.map(|model| format!(" (preemption model: {}; it does not matter)", model.name())).unwrap_or_default();
     match denied {
         Some(answer) => named(&format!("no sleepable program type can be loaded{note}"), answer.clone()),
         None => Answer::unknown(Cause::Inconclusive, "no sleepable program type is known"),
@@ -260,7 +293,9 @@ fn sleepable(machine: &Machine) -> Answer {
 
 fn trace_fs(machine: &Machine) -> Answer {
     let first = crate::mount::is_mounted(machine, "/sys/kernel/tracing", "tracefs", TRACEFS_MAGIC);
-    if first.is_supported() || crate::mount::is_mounted(machine, "/sys/kernel/debug/tracing", "tracefs", TRACEFS_MAGIC).is_supported() {
+    if first.is_supported()
+        || crate::mount::is_mounted(machine, "/sys/kernel/debug/tracing", "tracefs", TRACEFS_MAGIC).is_supported()
+    {
         return Answer::Supported;
     }
     first
@@ -277,15 +312,24 @@ fn init_user_ns(machine: &Machine) -> Answer {
 fn unprivileged_disabled(machine: &Machine) -> Answer {
     match sysctl::value(machine, "kernel.unprivileged_bpf_disabled") {
         Ok(Some(value)) if value == "1" || value == "2" => Answer::Supported,
-        Ok(Some(value)) => Answer::no(Cause::NotEnabled, format!("unprivileged BPF is enabled (kernel.unprivileged_bpf_disabled={value})"))
-            .fix("set kernel.unprivileged_bpf_disabled to 1 or 2"),
-        Ok(None) => Answer::no(Cause::Absent, "this kernel has no kernel.unprivileged_bpf_disabled").fix("use a kernel built with CONFIG_BPF_SYSCALL=y"),
+        Ok(Some(value)) => Answer::no(
+            Cause::NotEnabled,
+            format!("unprivileged BPF is enabled (kernel.unprivileged_bpf_disabled={value})"),
+        )
+        .fix("set kernel.unprivileged_bpf_disabled to 1 or 2"),
+        Ok(None) => Answer::no(Cause::Absent, "this kernel has no kernel.unprivileged_bpf_disabled")
+            .fix("use a kernel built with CONFIG_BPF_SYSCALL=y"),
         Err(reason) => Answer::Unknown(reason),
     }
 }
 
 fn bpf_stats(machine: &Machine) -> Answer {
-    sysctl::on(machine, "kernel.bpf_stats_enabled", "BPF statistics are off by sysctl (a process may still hold them on with BPF_ENABLE_STATS)", "set kernel.bpf_stats_enabled to 1")
+    sysctl::on(
+        machine,
+        "kernel.bpf_stats_enabled",
+        "BPF statistics are off by sysctl (a process may still hold them on with BPF_ENABLE_STATS)",
+        "set kernel.bpf_stats_enabled to 1",
+    )
 }
 
 /// Prefixes a reason with what it is about.

@@ -1,13 +1,13 @@
-//! Which helpers a program type may call: in, a shape that loads; out, an answer per helper number. Helpers with plain arguments
-//! are called together in one program, and only where that is refused are they asked one by one. A helper whose call fails on
-//! its arguments is there: the kernel looks the helper up before it looks at the arguments.
+//! Which helpers a program type may call: in, a shape that loads; out, an answer per helper number. One program calls many
+//! helpers in a row, and the verifier tells at which call it stopped. A helper whose call fails on its arguments is there: the
+//! kernel looks the helper up before it looks at the arguments. No such program ever loads.
 
 use crate::answer::{Answer, Cause, Reason, errno_words};
 use crate::denial::{self, libc_errno as errno};
 use crate::machine::Machine;
 use crate::program::{self, Shape, insn, shapes};
 use elf::uapi;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use sys::bpf::MapCreate;
 
 /// Helpers of one program type.
@@ -18,20 +18,33 @@ pub struct Helpers {
     pub answers: Vec<Answer>,
 }
 
-/// Maps that the arguments of some helpers refer to; made once for all program types.
+/// Maps that the arguments of some helpers refer to, by the letter that stands for them; made once for all program types.
 #[derive(Debug, Default)]
-pub struct Props {
-    array: Option<OwnedFd>,
-    queue: Option<OwnedFd>,
-    ring: Option<OwnedFd>,
-}
+pub struct Props(Vec<(char, OwnedFd)>);
 
 impl Props {
     pub fn new() -> Self {
-        let map = |map_type, key_bytes, value_bytes, max_entries| {
-            sys::bpf::map_create(&MapCreate { map_type, key_bytes, value_bytes, max_entries, ..MapCreate::default() }).ok()
+        let page_bytes = rustix::param::page_size() as u32;
+        let map = |letter, map_type, key_bytes, value_bytes, max_entries, flags| {
+            let request = MapCreate { map_type, key_bytes, value_bytes, max_entries, flags, ..MapCreate::default() };
+            sys::bpf::map_create(&request).ok().map(|fd| (letter, fd))
         };
-        Props { array: map(2, 4, 8, 1), queue: map(22, 0, 8, 1), ring: map(27, 0, 0, rustix::param::page_size() as u32) }
+        let constant =
+            map('S', 2, 4, 8, 1, READ_ONLY_FOR_PROGRAMS).filter(|(_, fd)| sys::bpf::map_freeze(fd.as_fd()).is_ok());
+        let made = [
+            map('A', 2, 4, 8, 1, 0),
+            map('Q', 22, 0, 8, 1, 0),
+            map('R', 27, 0, 0, page_bytes, 0),
+            map('P', 4, 4, 4, 1, 0),
+            map('D', 6, 4, 8, 1, 0),
+            map('C', 8, 4, 4, 1, 0),
+            constant,
+        ];
+        Props(made.into_iter().flatten().collect())
+    }
+
+    fn fd(&self, letter: char) -> Option<i32> {
+        self.0.iter().find(|(known, _)| *known == letter).map(|(_, fd)| fd.as_raw_fd())
     }
 }
 
@@ -59,16 +72,7 @@ impl Machine {
         let Some(shape) = self.helper_shape(program_type) else {
             return Helpers { program_type, answers: (1..=count).map(|id| self.untried(program_type, id)).collect() };
         };
-        let mut answers: Vec<Option<Answer>> = vec![None; count as usize];
-        for group in GROUPS {
-            if together(self, shape, group, props) {
-                for (id, _) in *group {
-                    answers.get_mut(*id as usize - 1).into_iter().for_each(|answer| *answer = Some(Answer::Supported));
-                }
-            }
-        }
-        let filled = answers.into_iter().zip(1..).map(|(known, id)| known.unwrap_or_else(|| single(self, shape, id)));
-        Helpers { program_type, answers: filled.collect() }
+        Helpers { program_type, answers: Chain::new(self, shape, props).answers() }
     }
 
     /// The first shape of the type that loads; struct_ops and extensions load only with a whole object.
@@ -86,11 +90,15 @@ impl Machine {
             return too_old;
         }
         match self.program_type(program_type) {
-            Answer::Supported => Answer::unknown(Cause::Inconclusive, format!("bpf_{name} in {kind} programs can only be tried with a whole object"))
-                .fix("check the object with --load"),
-            Answer::Unsupported(reason) | Answer::Unknown(reason) => {
-                Answer::Unknown(Reason { text: format!("bpf_{name} cannot be tried in {kind} programs: {}", reason.text), ..reason })
-            }
+            Answer::Supported => Answer::unknown(
+                Cause::Inconclusive,
+                format!("bpf_{name} in {kind} programs can only be tried with a whole object"),
+            )
+            .fix("check the object with --load"),
+            Answer::Unsupported(reason) | Answer::Unknown(reason) => Answer::Unknown(Reason {
+                text: format!("bpf_{name} cannot be tried in {kind} programs: {}", reason.text),
+                ..reason
+            }),
         }
     }
 
@@ -101,44 +109,118 @@ impl Machine {
     }
 }
 
-fn together(machine: &Machine, shape: &Shape, group: &[(u32, &str)], props: &Props) -> bool {
-    let mut insns = vec![insn(MOV_REG, 6, 1, 0, 0)];
-    insns.extend((1..=8).map(|slot| insn(STORE_IMM, 10, 0, -8 * slot, 0)));
-    for (id, arguments) in group {
-        for (register, letter) in (1..).zip(arguments.chars()) {
-            if !argument(&mut insns, register, letter, props) {
-                return false;
-            }
-        }
-        insns.push(insn(CALL, 0, 0, 0, *id as i32));
-    }
-    insns.extend(program::RETURN_0);
-    program::load(machine, shape, &insns, None).is_ok()
+/// Asks for all helpers in as few loads as possible: one program calls them one after the other, and the verifier says at which
+/// instruction it stopped. What comes before is there; the one it stopped at is judged; the rest is asked anew.
+struct Chain<'a> {
+    machine: &'a Machine,
+    shape: &'static Shape,
+    props: &'a Props,
+    answers: Vec<Option<Answer>>,
+    log: Vec<u8>,
 }
 
-/// Sets a register as a letter says: `c` the context, `0` zero, `4` `8` `s` (16) sizes, `m` `n` stack memory, `A` `Q` `R` maps.
-fn argument(insns: &mut Vec<u64>, register: u8, letter: char, props: &Props) -> bool {
-    let map = match letter {
-        'A' => &props.array,
-        'Q' => &props.queue,
-        'R' => &props.ring,
-        _ => &None,
-    };
-    match (letter, map) {
-        ('c', _) => insns.push(insn(MOV_REG, register, 6, 0, 0)),
-        ('m' | 'n', _) => {
-            insns.push(insn(MOV_REG, register, 10, 0, 0));
-            insns.push(insn(ADD_IMM, register, 0, 0, if letter == 'm' { -16 } else { -32 }));
-        }
-        ('A' | 'Q' | 'R', Some(fd)) => {
-            insns.push(insn(WIDE_LOAD, register, PSEUDO_MAP_FD, 0, fd.as_raw_fd()));
-            insns.push(0);
-        }
-        ('A' | 'Q' | 'R', None) => return false,
-        ('s', _) => insns.push(insn(MOV_IMM, register, 0, 0, 16)),
-        (digit, _) => insns.push(insn(MOV_IMM, register, 0, 0, digit.to_digit(10).unwrap_or(0) as i32)),
+impl<'a> Chain<'a> {
+    fn new(machine: &'a Machine, shape: &'static Shape, props: &'a Props) -> Self {
+        Chain { machine, shape, props, answers: vec![None; uapi::HELPERS.len()], log: Vec::new() }
     }
-    true
+
+    fn answers(mut self) -> Vec<Answer> {
+        let mut order = PLAIN.to_vec();
+        order.extend(
+            (1..=self.answers.len() as u32).filter(|id| PLAIN.iter().all(|(plain, _)| plain != id)).map(|id| (id, "")),
+        );
+        // The kernel looks at every instruction before it verifies, so the chain is only as long as the last run of luck.
+        let (mut at, mut length) = (0, LONGEST_CHAIN);
+        while let Some(rest) = order.get(at..).filter(|rest| !rest.is_empty()) {
+            let (settled, there) = match rest {
+                [(id, _), ..] if length == 1 => (1, self.settle_one(*id)),
+                _ => self.settle(rest.get(..length.min(rest.len())).unwrap_or(rest)),
+            };
+            at += settled;
+            length = (2 * there).clamp(1, LONGEST_CHAIN);
+        }
+        let (machine, shape) = (self.machine, self.shape);
+        self.answers
+            .into_iter()
+            .zip(1u32..)
+            .map(|(known, id)| known.unwrap_or_else(|| single(machine, shape, id)))
+            .collect()
+    }
+
+    /// Asks for one helper by itself; 1 when it is there, so that a longer chain is tried again.
+    fn settle_one(&mut self, id: u32) -> usize {
+        let answer = single(self.machine, self.shape, id);
+        let there = usize::from(answer.is_supported());
+        self.note(id, &answer);
+        there
+    }
+
+    /// Answers the first helpers of the list, and says how many it answered and how many of those are there.
+    fn settle(&mut self, list: &[(u32, &'static str)]) -> (usize, usize) {
+        let (insns, calls) = self.program(list);
+        let request = program::request(self.machine, self.shape, &insns);
+        let (outcome, steps) = sys::bpf::program_load_counted(&request, &mut self.log);
+        let stopped = steps.and_then(|steps| calls.iter().position(|call| *call == steps));
+        let past_all = steps.is_some_and(|steps| calls.last().is_some_and(|last| steps > *last));
+        let there = if past_all { calls.len() } else { stopped.unwrap_or(0) };
+        list.iter().take(there).for_each(|(id, _)| self.note(*id, &Answer::Supported));
+        let Some((id, _)) = list.get(there).filter(|_| there < calls.len()) else { return (there, there) };
+        if stopped.is_some() && outcome.as_ref().err() == Some(&errno::EACCES) {
+            self.note(*id, &Answer::Supported);
+            return (there + 1, there + 1);
+        }
+        // The one it stopped at is asked by itself.
+        (there + 1, there + self.settle_one(*id))
+    }
+
+    fn note(&mut self, id: u32, answer: &Answer) {
+        self.answers.get_mut(id as usize - 1).into_iter().for_each(|slot| *slot = Some(answer.clone()));
+    }
+
+    /// The program, and at which step of the verifier each call is reached. It ends with a read of an empty register, so that it
+    /// is never compiled.
+    fn program(&self, list: &[(u32, &'static str)]) -> (Vec<u64>, Vec<usize>) {
+        let mut insns = vec![insn(MOV_REG, 6, 1, 0, 0)];
+        insns.extend((1..=8).map(|slot| insn(STORE_IMM, 10, 0, -8 * slot, 0)));
+        let (mut calls, mut wide) = (Vec::new(), 0);
+        for (id, letters) in list {
+            for (register, letter) in (1..).zip(letters.chars()) {
+                let before = insns.len();
+                // A prop that could not be made leaves the register empty, which the verifier takes for a wrong argument.
+                let _ = argument(&mut insns, register, letter, self.props);
+                wide += usize::from(letter.is_ascii_uppercase() && insns.len() == before + 2);
+            }
+            insns.push(insn(CALL, 0, 0, 0, *id as i32));
+            calls.push(insns.len() - wide);
+        }
+        insns.extend([insn(MOV_REG, 0, 9, 0, 0), program::RETURN_0[1]]);
+        (insns, calls)
+    }
+}
+
+/// Sets a register as a letter says: `c` the context, `v` the value of the call before, `r` the same after a check that it is not
+/// null, `m` `n` `d` stack memory, digits and `s` (16) numbers, `S` a constant text, other capitals a map of [`Props`].
+fn argument(insns: &mut Vec<u64>, register: u8, letter: char, props: &Props) -> Option<()> {
+    match letter {
+        'c' => insns.push(insn(MOV_REG, register, 6, 0, 0)),
+        'v' => insns.push(insn(MOV_REG, register, 0, 0, 0)),
+        'r' => {
+            insns.push(insn(JUMP_NOT_EQUAL, 0, 0, 2, 0));
+            insns.extend(program::RETURN_0);
+            insns.push(insn(MOV_REG, register, 0, 0, 0));
+        }
+        'm' | 'n' | 'd' => {
+            insns.push(insn(MOV_REG, register, 10, 0, 0));
+            insns.push(insn(ADD_IMM, register, 0, 0, -16 * (1 + "mnd".find(letter)? as i32)));
+        }
+        'S' => insns.extend([insn(WIDE_LOAD, register, PSEUDO_MAP_VALUE, 0, props.fd('S')?), 0]),
+        map if map.is_ascii_uppercase() => {
+            insns.extend([insn(WIDE_LOAD, register, PSEUDO_MAP_FD, 0, props.fd(map)?), 0]);
+        }
+        's' => insns.push(insn(MOV_IMM, register, 0, 0, 16)),
+        digit => insns.push(insn(MOV_IMM, register, 0, 0, digit.to_digit(10)? as i32)),
+    }
+    Some(())
 }
 
 fn single(machine: &Machine, shape: &Shape, id: u32) -> Answer {
@@ -180,7 +262,8 @@ fn only_elsewhere(log: &str, shape: &Shape, id: u32) -> Answer {
     let (name, _) = uapi::helper(id).unwrap_or(("?", ""));
     if log.contains("sleepable") {
         let text = format!("bpf_{name} may be called only in sleepable programs; {} is not", shape.name);
-        return Answer::no(Cause::Absent, text).fix("use a sleepable section such as fentry.s, lsm.s, uprobe.s or syscall");
+        return Answer::no(Cause::Absent, text)
+            .fix("use a sleepable section such as fentry.s, lsm.s, uprobe.s or syscall");
     }
     Answer::Supported
 }
@@ -192,9 +275,13 @@ fn absent(machine: &Machine, shape: &Shape, id: u32) -> Answer {
     let (name, _) = uapi::helper(id).unwrap_or(("?", ""));
     if let Some(mode) = locked_down(machine, id) {
         let text = format!("bpf_{name} is refused by kernel lockdown ({mode})");
-        return Answer::no(Cause::Lockdown, text).fix("boot without lockdown (lockdown= boot parameter, Secure Boot), or do without this helper");
+        return Answer::no(Cause::Lockdown, text)
+            .fix("boot without lockdown (lockdown= boot parameter, Secure Boot), or do without this helper");
     }
-    Answer::no(Cause::Absent, format!("bpf_{name} is not available to {} programs on this kernel", program::type_name(shape.program_type)))
+    Answer::no(
+        Cause::Absent,
+        format!("bpf_{name} is not available to {} programs on this kernel", program::type_name(shape.program_type)),
+    )
 }
 
 /// Helpers that `security_locked_down` gates: LOCKDOWN_BPF_WRITE_USER (integrity), LOCKDOWN_BPF_READ_KERNEL (confidentiality).
@@ -214,33 +301,121 @@ const MOV_IMM: u8 = 0xb7;
 const ADD_IMM: u8 = 0x07;
 const STORE_IMM: u8 = 0x7a;
 const WIDE_LOAD: u8 = 0x18;
+const JUMP_NOT_EQUAL: u8 = 0x55;
 const PSEUDO_MAP_FD: u8 = 1;
+const PSEUDO_MAP_VALUE: u8 = 2;
+/// `BPF_F_RDONLY_PROG`.
+const READ_ONLY_FOR_PROGRAMS: u32 = 1 << 7;
+/// Programs stay below the old limit of 4096 instructions; most loads stop early anyway.
+const LONGEST_CHAIN: usize = 80;
 const STRUCT_OPS: u32 = 27;
 const EXTENSION: u32 = 28;
 const PROBE_WRITE_USER: u32 = 36;
 /// Helpers that the kernel may refuse with EINVAL for another reason than being absent.
 const SECOND_THOUGHTS: &[u32] = &[107, 108, 145, 146, 147, 148, 156, 157, 173, 174, 191, 210, 211];
 
-/// Helpers with the letters of plain arguments, grouped by which program types have them together.
-const GROUPS: &[&[(u32, &str)]] = &[
-    // Nearly every type.
-    &[
-        (1, "Am"), (2, "Amn0"), (3, "Am"), (5, ""), (7, ""), (8, ""), (42, ""), (87, "Qm0"), (88, "Qm"), (89, "Qm"),
-        (118, ""), (125, ""), (130, "Rm80"), (134, "R0"), (208, ""),
-    ],
-    &[(6, "m8"), (35, ""), (105, "m80n"), (106, "m80n"), (112, "m80"), (114, "m80"), (158, "")],
-    &[(113, "m80"), (115, "m80")],
+/// Helpers with the letters of plain arguments, in the order they are asked; a value that the next one takes comes right before.
+const PLAIN: &[(u32, &str)] = &[
+    // Every type on recent kernels.
+    (1, "Am"),
+    (2, "Amn0"),
+    (3, "Am"),
+    (5, ""),
+    (7, ""),
+    (8, ""),
+    (42, ""),
+    (87, "Qm0"),
+    (88, "Qm"),
+    (89, "Qm"),
+    (118, ""),
+    (125, ""),
+    (130, "Rm80"),
+    (134, "R0"),
+    (208, ""),
+    (195, "Dm0"),
+    (131, "R80"),
+    (132, "r0"),
+    (131, "R80"),
+    (133, "r0"),
+    (198, "R80d"),
+    (201, "m8d00"),
+    (202, "d0m80"),
+    (203, "d08"),
+    (199, "d0"),
+    (198, "R80d"),
+    (200, "d0"),
+    (6, "m8"),
+    (35, ""),
+    (105, "m80n"),
+    (106, "m80n"),
+    (112, "m80"),
+    (114, "m80"),
+    (158, ""),
+    (113, "m80"),
+    (115, "m80"),
+    (165, "msS00"),
+    (182, "m8S"),
+    (177, "m8n8"),
+    (149, "msns0"),
+    (158, ""),
+    (141, "vms0"),
+    (158, ""),
+    (175, "v"),
+    (14, ""),
+    (15, ""),
+    (16, "ms"),
+    (80, ""),
+    (123, "0"),
+    (120, "00m8"),
+    (37, "C0"),
+    (22, "P0"),
+    (55, "P0ms"),
+    (176, "ms0"),
     // Tracing and control-group types.
-    &[(14, ""), (15, ""), (16, "ms")],
-    &[(80, ""), (123, "0"), (120, "00m8")],
-    &[(4, "m80"), (45, "m80"), (109, "0"), (117, "0")],
+    (109, "0"),
+    (117, "0"),
+    (4, "m80"),
+    (45, "m80"),
+    (67, "cms0"),
+    (174, "c"),
     // Types that work on packets.
-    &[(26, "c0m4"), (68, "c0m40")],
-    &[
-        (9, "c0m40"), (10, "c0000"), (11, "c0000"), (13, "c00"), (17, "c"), (18, "c00"), (19, "c"), (23, "00"), (24, "c"),
-        (31, "c00"), (32, "c0"), (34, "c"), (38, "c00"), (39, "c0"), (40, "c0"), (41, "c"), (43, "c00"), (46, "c"), (47, "c"),
-        (48, "c0"), (50, "c000"), (97, "c"), (135, "c0"), (155, "00"), (160, ""), (192, "c00"),
-    ],
+    (9, "c0m40"),
+    (10, "c0000"),
+    (11, "c0000"),
+    (13, "c00"),
+    (17, "c"),
+    (18, "c00"),
+    (19, "c"),
+    (23, "00"),
+    (24, "c"),
+    (31, "c00"),
+    (32, "c0"),
+    (34, "c"),
+    (38, "c00"),
+    (39, "c0"),
+    (40, "c0"),
+    (41, "c"),
+    (43, "c00"),
+    (46, "c"),
+    (47, "c"),
+    (48, "c0"),
+    (50, "c000"),
+    (97, "c"),
+    (135, "c0"),
+    (155, "00"),
+    (160, ""),
+    (192, "c00"),
+    (26, "c0m4"),
+    (68, "c0m40"),
+    (79, "c"),
+    (83, "c0"),
+    (151, "c"),
+    (33, "cC0"),
+    (122, "c"),
+    (20, "cms0"),
+    (29, "cms"),
+    (30, "cm8"),
+    (66, "c0ms0"),
 ];
 
 #[cfg(test)]

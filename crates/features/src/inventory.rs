@@ -72,10 +72,20 @@ impl Snapshot {
 
     fn helpers(&mut self, machine: &Machine) {
         let props = Props::new();
+        let mut classifier = Vec::new();
         for program_type in 1..=uapi::PROGRAM_TYPES.len() as u32 {
-            let helpers = machine.helpers(program_type, &props);
-            let named = helpers.answers.into_iter().zip(1u32..);
-            self.answers.extend(named.map(|(answer, helper)| (Requirement::Helper { program_type, helper }.to_string(), answer)));
+            // `include/linux/bpf_types.h` gives actions the very table of classifiers (`tc_cls_act`).
+            let answers = match program_type {
+                SCHED_ACT if machine.program_type(SCHED_ACT).is_supported() => classifier.clone(),
+                _ => machine.helpers(program_type, &props).answers,
+            };
+            if program_type == SCHED_CLS {
+                classifier.clone_from(&answers);
+            }
+            let named = answers.into_iter().zip(1u32..);
+            self.answers.extend(
+                named.map(|(answer, helper)| (Requirement::Helper { program_type, helper }.to_string(), answer)),
+            );
         }
     }
 
@@ -121,7 +131,10 @@ impl Snapshot {
             Some("n") if is.is_none() => Answer::Supported,
             Some(want) if is == Some(want) => Answer::Supported,
             None if matches!(is, Some("y" | "m")) => Answer::Supported,
-            _ => Answer::no(Cause::CompiledOut, format!("{key} is {} on {}", is.unwrap_or("not set"), self.context.release)),
+            _ => Answer::no(
+                Cause::CompiledOut,
+                format!("{key} is {} on {}", is.unwrap_or("not set"), self.context.release),
+            ),
         }
     }
 }
@@ -133,21 +146,34 @@ impl Source for Snapshot {
         }
         match requirement {
             Requirement::Kfunc(name) => self.listed(&self.known.kfuncs, name, requirement),
-            Requirement::Target { kind: TargetKind::LsmHook, name } => self.listed(&self.known.lsm_hooks, name, requirement),
-            Requirement::Target { kind: TargetKind::Iterator, name } => self.listed(&self.known.iterators, name, requirement),
-            Requirement::Target { kind: TargetKind::StructOps, name } => self.listed(&self.known.struct_ops, name, requirement),
-            Requirement::Target { kind: TargetKind::RawTracepoint, name } => self.listed(&self.known.tracepoints, name, requirement),
+            Requirement::Target { kind: TargetKind::LsmHook, name } => {
+                self.listed(&self.known.lsm_hooks, name, requirement)
+            }
+            Requirement::Target { kind: TargetKind::Iterator, name } => {
+                self.listed(&self.known.iterators, name, requirement)
+            }
+            Requirement::Target { kind: TargetKind::StructOps, name } => {
+                self.listed(&self.known.struct_ops, name, requirement)
+            }
+            Requirement::Target { kind: TargetKind::RawTracepoint, name } => {
+                self.listed(&self.known.tracepoints, name, requirement)
+            }
             Requirement::Config { key, value } => self.config_is(key, value.as_deref(), requirement),
             Requirement::KernelAtLeast(version) => match Version::parse(&self.context.release) {
                 Some(has) if has >= *version => Answer::Supported,
-                Some(_) => Answer::no(Cause::TooOld, format!("the report is of {}, {requirement} is required", self.context.release)),
+                Some(_) => Answer::no(
+                    Cause::TooOld,
+                    format!("the report is of {}, {requirement} is required", self.context.release),
+                ),
                 None => self.not_recorded(requirement),
             },
             Requirement::Capability(number) => {
                 let name = crate::denial::capability_name(*number);
                 match self.context.effective.iter().any(|held| held == name) {
                     true => Answer::Supported,
-                    false => Answer::no(Cause::MissingCapability, format!("{name} was not held when the report was made")),
+                    false => {
+                        Answer::no(Cause::MissingCapability, format!("{name} was not held when the report was made"))
+                    }
                 }
             }
             _ => self.answers.get(&requirement.to_string()).cloned().unwrap_or_else(|| self.not_recorded(requirement)),
@@ -195,7 +221,9 @@ pub fn known(machine: &Machine) -> Known {
 /// `struct bpf_struct_ops_X` that wraps `struct X` behind a common head.
 fn is_struct_ops_value(btf: &Btf<'_>, ty: &elf::btf::Type<'_>) -> bool {
     let wrapped = || ty.member(1).map(|member| btf.name_of(member.type_id));
-    btf.begins(ty.name_off, "bpf_struct_ops_") && ty.vlen == 2 && btf.name(ty).strip_prefix("bpf_struct_ops_") == wrapped()
+    btf.begins(ty.name_off, "bpf_struct_ops_")
+        && ty.vlen == 2
+        && btf.name(ty).strip_prefix("bpf_struct_ops_") == wrapped()
 }
 
 fn note(btf: &Btf<'_>, name: u32, prefix: &str, into: &mut BTreeSet<String>) {
@@ -218,8 +246,12 @@ fn enumerators(btf: &Btf<'_>, ty: &elf::btf::Type<'_>, known: &mut Known) {
         _ => return,
     };
     let names = ty.enumerators().map(|e| btf.text(e.name_off)).filter(|name| !name.starts_with("__"));
-    list.extend(names.filter_map(|name| name.strip_prefix(prefix)).map(str::to_lowercase).filter(|name| name != "unspec"));
+    list.extend(
+        names.filter_map(|name| name.strip_prefix(prefix)).map(str::to_lowercase).filter(|name| name != "unspec"),
+    );
 }
 
+const SCHED_CLS: u32 = 3;
+const SCHED_ACT: u32 = 4;
 /// Version of the saved form; raised when a reader of the old form would misread it.
 pub const FORMAT: u32 = 1;

@@ -65,7 +65,10 @@ fn token(machine: &Machine, ability: &Ability) -> Answer {
 
 fn absent(machine: &Machine, ability: &Ability) -> Answer {
     if machine.is_at_least(ability.since) {
-        return Answer::no(Cause::Absent, format!("{} is not in this kernel, though Linux {} brought it", ability.title, ability.since));
+        return Answer::no(
+            Cause::Absent,
+            format!("{} is not in this kernel, though Linux {} brought it", ability.title, ability.since),
+        );
     }
     let text = format!("{} came with Linux {}; this is {}", ability.title, ability.since, machine.release);
     Answer::no(Cause::TooOld, text).fix(format!("use Linux {} or later", ability.since))
@@ -116,7 +119,12 @@ pub const ABILITIES: &[Ability] = &[
         since: "4.16",
         try_it: Trial::Instructions(&[insn(0x85, 0, 1, 0, 1), EXIT, ZERO, EXIT]),
     },
-    Ability { name: "large-instructions", title: "programs above 4096 instructions", since: "5.2", try_it: Trial::Large },
+    Ability {
+        name: "large-instructions",
+        title: "programs above 4096 instructions",
+        since: "5.2",
+        try_it: Trial::Large,
+    },
     Ability {
         name: "bounded-loops",
         title: "bounded loops",

@@ -21,6 +21,24 @@ pub struct KernelBtf {
 /// A kind with a name.
 pub type Name = (Kind, String);
 
+/// The kernel's BTF in memory: mapped where the kernel allows it (6.16), else a copy.
+#[derive(Debug)]
+pub enum Bytes {
+    Mapped(sys::mapping::Mapping),
+    Read(Vec<u8>),
+}
+
+impl std::ops::Deref for Bytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Bytes::Mapped(mapping) => mapping,
+            Bytes::Read(bytes) => bytes,
+        }
+    }
+}
+
 /// Why there are no types.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Missing {
@@ -81,15 +99,20 @@ impl KernelBtf {
     }
 
     /// All bytes of the kernel's own BTF.
-    pub fn bytes(&self) -> Result<Vec<u8>, Missing> {
-        std::fs::read(self.vmlinux()).map_err(|error| self.unreadable(&error))
+    pub fn bytes(&self) -> Result<Bytes, Missing> {
+        let file = File::open(self.vmlinux()).map_err(|error| self.unreadable(&error))?;
+        match sys::mapping::Mapping::sysfs(&file) {
+            Ok(mapping) => Ok(Bytes::Mapped(mapping)),
+            Err(_) => std::fs::read(self.vmlinux()).map(Bytes::Read).map_err(|error| self.unreadable(&error)),
+        }
     }
 
     /// Name and bytes of every loaded module that has BTF.
     pub fn modules(&self) -> Vec<(String, Vec<u8>)> {
         let entries = std::fs::read_dir(&self.dir).into_iter().flatten().flatten();
         let names = entries.map(|e| e.file_name().to_string_lossy().into_owned()).filter(|name| name != "vmlinux");
-        let mut all: Vec<_> = names.filter_map(|name| Some((name.clone(), std::fs::read(self.dir.join(name)).ok()?))).collect();
+        let mut all: Vec<_> =
+            names.filter_map(|name| Some((name.clone(), std::fs::read(self.dir.join(name)).ok()?))).collect();
         all.sort();
         all
     }
@@ -102,8 +125,8 @@ impl KernelBtf {
     }
 
     fn scan(&self, wanted: &[Name]) -> Result<Vec<Option<u32>>, Missing> {
-        let file = File::open(self.vmlinux()).map_err(|error| self.unreadable(&error))?;
-        let parts = Parts::read(&file).ok_or_else(|| self.broken("the header is wrong"))?;
+        let file = Source::open(File::open(self.vmlinux()).map_err(|error| self.unreadable(&error))?);
+        let parts = file.parts().ok_or_else(|| self.broken("the header is wrong"))?;
         let offsets = find_names(&file, &parts, wanted).ok_or_else(|| self.broken("strings are cut short"))?;
         find_types(&file, &parts, wanted, &offsets).ok_or_else(|| self.broken("a type is cut short"))
     }
@@ -132,9 +155,13 @@ struct Parts {
 
 impl Parts {
     fn read(file: &File) -> Option<Parts> {
-        let mut head = [0u8; 24];
+        let mut head = [0u8; HEADER_BYTES];
         file.read_exact_at(&mut head, 0).ok()?;
-        let raw = Reader::new(&head, NATIVE);
+        Parts::of(&head)
+    }
+
+    fn of(head: &[u8]) -> Option<Parts> {
+        let raw = Reader::new(head, NATIVE);
         let header = u64::from(raw.u32(4)?);
         (raw.u16(0)? == MAGIC && raw.u8(2)? == 1).then_some(())?;
         Some(Parts {
@@ -147,20 +174,24 @@ impl Parts {
 }
 
 /// String offset and place in the wish list of each wanted name, by offset.
-fn find_names(file: &File, parts: &Parts, wanted: &[Name]) -> Option<Vec<(u32, usize)>> {
+fn find_names(file: &Source, parts: &Parts, wanted: &[Name]) -> Option<Vec<(u32, usize)>> {
     let shapes = Shapes::of(wanted);
     let mut found = Vec::new();
-    let mut offset = 0u32;
-    each_chunk(file, parts.strings_at, parts.strings_len, |chunk, last| {
+    let mut before = 0u32;
+    file.each_chunk(parts.strings_at, parts.strings_len, |chunk, last| {
         let end = if last { chunk.len() } else { chunk.iter().rposition(|b| *b == 0)? + 1 };
-        for text in chunk.get(..end)?.split_inclusive(|b| *b == 0) {
-            let bare = text.strip_suffix(&[0]).unwrap_or(text);
+        let strings = chunk.get(..end)?;
+        let mut start = 0usize;
+        for stop in memchr::memchr_iter(0, strings) {
+            let bare = strings.get(start..stop)?;
             if shapes.may_be(bare) {
                 let same = wanted.iter().enumerate().filter(|(_, (_, name))| name.as_bytes() == bare);
-                found.extend(same.map(|(at, _)| (offset, at)));
+                let at = before.checked_add(u32::try_from(start).ok()?)?;
+                found.extend(same.map(|(wish, _)| (at, wish)));
             }
-            offset = offset.checked_add(u32::try_from(text.len()).ok()?)?;
+            start = stop + 1;
         }
+        before = before.checked_add(u32::try_from(end).ok()?)?;
         Some(end)
     })?;
     Some(found)
@@ -186,10 +217,10 @@ impl Shapes {
 }
 
 /// Walks the types once and numbers the first of each wanted kind and name.
-fn find_types(file: &File, parts: &Parts, wanted: &[Name], offsets: &[(u32, usize)]) -> Option<Vec<Option<u32>>> {
+fn find_types(file: &Source, parts: &Parts, wanted: &[Name], offsets: &[(u32, usize)]) -> Option<Vec<Option<u32>>> {
     let mut found = vec![None; wanted.len()];
     let mut id = 0u32;
-    each_chunk(file, parts.types_at, parts.types_len, |chunk, _| {
+    file.each_chunk(parts.types_at, parts.types_len, |chunk, _| {
         let raw = Reader::new(chunk, NATIVE);
         let mut at = 0usize;
         while let (Some(name), Some(info)) = (raw.u32(at), raw.u32(at + 4)) {
@@ -219,8 +250,37 @@ fn note(found: &mut [Option<u32>], wanted: &[Name], offsets: &[(u32, usize)], (k
     }
 }
 
-/// Reads a stretch of a file in chunks; `take` says how many bytes it used, the rest comes again with the next chunk.
-fn each_chunk(file: &File, at: u64, len: u64, mut take: impl FnMut(&[u8], bool) -> Option<usize>) -> Option<()> {
+/// The file as a mapping, or for reading in small pieces.
+enum Source {
+    Mapped(sys::mapping::Mapping),
+    File(File),
+}
+
+impl Source {
+    fn open(file: File) -> Source {
+        sys::mapping::Mapping::sysfs(&file).map_or(Source::File(file), Source::Mapped)
+    }
+
+    fn parts(&self) -> Option<Parts> {
+        match self {
+            Source::Mapped(bytes) => Parts::of(bytes.get(..HEADER_BYTES)?),
+            Source::File(file) => Parts::read(file),
+        }
+    }
+
+    /// Hands a stretch over in chunks; `take` says how many bytes it used, the rest comes again with the next chunk.
+    fn each_chunk(&self, at: u64, len: u64, mut take: impl FnMut(&[u8], bool) -> Option<usize>) -> Option<()> {
+        match self {
+            Source::Mapped(bytes) => {
+                let (at, len) = (usize::try_from(at).ok()?, usize::try_from(len).ok()?);
+                take(bytes.get(at..at.checked_add(len)?)?, true).map(drop)
+            }
+            Source::File(file) => read_chunks(file, at, len, take),
+        }
+    }
+}
+
+fn read_chunks(file: &File, at: u64, len: u64, mut take: impl FnMut(&[u8], bool) -> Option<usize>) -> Option<()> {
     let mut buffer = vec![0u8; CHUNK];
     let (mut kept, mut done) = (0usize, 0u64);
     while done < len {
@@ -270,6 +330,7 @@ pub const FMOD_RET_TARGET: &str = "bpf_modify_return_test";
 pub const ITER_TARGET: &str = "bpf_iter_bpf_map";
 /// Fires only in BPF_PROG_TEST_RUN.
 pub const TP_BTF_TARGET: &str = "btf_trace_bpf_test_finish";
+const HEADER_BYTES: usize = 24;
 const CHUNK: usize = 64 << 10;
 const MAGIC: u16 = 0xeb9f;
 #[cfg(target_endian = "little")]
@@ -292,7 +353,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(dir.path().join("sys/kernel/btf")).unwrap();
         std::fs::write(dir.path().join("sys/kernel/btf/vmlinux"), b"junk that is long enough").unwrap();
-        assert!(matches!(KernelBtf::new(&Root::new(dir.path())).id(Kind::Func, LSM_TARGET), Err(Missing::Broken { .. })));
+        assert!(matches!(
+            KernelBtf::new(&Root::new(dir.path())).id(Kind::Func, LSM_TARGET),
+            Err(Missing::Broken { .. })
+        ));
     }
 
     #[test]

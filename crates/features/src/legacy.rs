@@ -58,7 +58,12 @@ pub fn ima_directory(machine: &Machine) -> Answer {
 }
 
 pub fn jit_kallsyms(machine: &Machine) -> Answer {
-    sysctl::on(machine, "net.core.bpf_jit_kallsyms", "JIT symbols are not exported", "set net.core.bpf_jit_kallsyms to 1")
+    sysctl::on(
+        machine,
+        "net.core.bpf_jit_kallsyms",
+        "JIT symbols are not exported",
+        "set net.core.bpf_jit_kallsyms to 1",
+    )
 }
 
 /// Bytes, 0 when unreadable.

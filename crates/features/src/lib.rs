@@ -2,6 +2,7 @@
 //! out: supported, unsupported because, or unknown because. Two families are kept apart: gating ([`check`]) and collecting
 //! ([`inventory`], [`legacy`]). Never must a denial be told as an absence, an unknown as a no, or anything stay loaded.
 #![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::print_stdout))]
 
 pub mod answer;
 pub mod check;

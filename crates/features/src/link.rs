@@ -34,7 +34,7 @@ enum Target {
     /// A raw tracepoint that only BPF_PROG_TEST_RUN fires.
     TestTracepoint,
     /// A BTF target given at load.
-    OwnTarget,
+    FromLoad,
     /// An impossible protocol family.
     BadFamily,
 }
@@ -69,15 +69,18 @@ impl Machine {
 fn ask(machine: &Machine, kind: &Kind, program: std::os::fd::BorrowedFd<'_>) -> Answer {
     let answer = match kind.target {
         Target::TestTracepoint => sys::bpf::raw_tracepoint_open(program, Some(c"bpf_test_finish")),
-        Target::OwnTarget => sys::bpf::raw_tracepoint_open(program, None),
+        Target::FromLoad => sys::bpf::raw_tracepoint_open(program, None),
         target => sys::bpf::link_create(program, &request(kind.attach_type, target)),
     };
     match answer {
         Ok(_) => Answer::Supported,
         Err(said) if kind.proof.contains(&said) => Answer::Supported,
-        Err(refusal @ (errno::EPERM | errno::EACCES)) => {
-            denial::explain(machine, &format!("{} links", kind.name), denial::program_needs(program_type(kind)), refusal)
-        }
+        Err(refusal @ (errno::EPERM | errno::EACCES)) => denial::explain(
+            machine,
+            &format!("{} links", kind.name),
+            denial::program_needs(program_type(kind)),
+            refusal,
+        ),
         Err(errno::EINVAL | errno::EOPNOTSUPP | errno::ENOENT) => absent(machine, kind),
         Err(other) => Answer::Unknown(
             Reason::new(Cause::Inconclusive, format!("attach {}: {}", kind.name, errno_words(other))).errno(other),
@@ -92,7 +95,7 @@ fn request(attach_type: u32, target: Target) -> LinkCreate {
         Target::NoFile => request.target = -1,
         Target::BadFlag => request.rest = bad_flags(),
         Target::BadFamily => request.rest = [u32::MAX, 0, 0, 0, 0, 0, 0, 0, 0, 0],
-        Target::TestTracepoint | Target::OwnTarget => {}
+        Target::TestTracepoint | Target::FromLoad => {}
     }
     request
 }
@@ -139,13 +142,19 @@ pub const KINDS: &[Kind] = &[
     row("uprobe_multi", "6.6", "CONFIG_UPROBES", "uprobe/multi", (48, Target::BadFlag, &[errno::EINVAL])),
     row("uprobe_session", "6.13", "CONFIG_UPROBES", "uprobe/session", (57, Target::BadFlag, &[errno::EINVAL])),
     row("raw_tracepoint", "4.17", "CONFIG_BPF_EVENTS", "raw_tracepoint", (0, Target::TestTracepoint, &[])),
-    row("tp_btf", "5.5", "CONFIG_BPF_EVENTS", "tracing/tp_btf", (0, Target::OwnTarget, &[])),
+    row("tp_btf", "5.5", "CONFIG_BPF_EVENTS", "tracing/tp_btf", (0, Target::FromLoad, &[])),
     row("iter", "5.8", "CONFIG_BPF_EVENTS", "tracing/iter", (28, Target::NoFile, &[EBADF, errno::EINVAL])),
     row("tcx", "6.6", "CONFIG_NET_XGRESS", "sched_cls", (46, Target::NoInterface, &[ENODEV])),
     row("netkit", "6.7", "CONFIG_NETKIT", "sched_cls", (54, Target::NoInterface, &[ENODEV])),
     row("cgroup", "5.7", "CONFIG_CGROUP_BPF", "cgroup_skb", (0, Target::NoFile, &[EBADF])),
     row("netns", "5.8", "CONFIG_NET", "sk_lookup", (36, Target::NoFile, &[EBADF, errno::EINVAL])),
-    row("netfilter", "6.4", "CONFIG_NETFILTER_BPF_LINK", "netfilter", (45, Target::BadFamily, &[EAFNOSUPPORT, errno::EINVAL])),
+    row(
+        "netfilter",
+        "6.4",
+        "CONFIG_NETFILTER_BPF_LINK",
+        "netfilter",
+        (45, Target::BadFamily, &[EAFNOSUPPORT, errno::EINVAL]),
+    ),
     row("perf_event", "5.15", "CONFIG_PERF_EVENTS", "perf_event", (41, Target::NoFile, &[EBADF])),
     row("sockmap", "6.10", "CONFIG_NET_SOCK_MSG", "sk_msg", (7, Target::NoFile, &[EBADF])),
 ];

@@ -68,7 +68,8 @@ impl Machine {
     /// Privilege from the kernel itself, with what only `/proc/self/status` tells.
     pub fn status(&self) -> Status {
         *self.status.get_or_init(|| {
-            let mut status = self.root.text("/proc/self/status").map(|text| host::status::parse(&text)).unwrap_or_default();
+            let mut status =
+                self.root.text("/proc/self/status").map(|text| host::status::parse(&text)).unwrap_or_default();
             if let Ok(sets) = rustix::thread::capabilities(None) {
                 status.effective = Some(sets.effective.bits());
                 status.permitted = Some(sets.permitted.bits());
@@ -139,11 +140,15 @@ impl Machine {
         match std::fs::read_link(self.root.at(&path)) {
             Ok(target) => match inode_of(&target.to_string_lossy()) {
                 Some(inode) if inode == initial => Answer::Supported,
-                Some(inode) => Answer::no(Cause::UserNamespace, format!("not in initial {kind} namespace (inode {inode}, the initial one is {initial})"))
-                    .fix(format!("run outside the container or without unshare, in the host's {kind} namespace")),
+                Some(inode) => Answer::no(
+                    Cause::UserNamespace,
+                    format!("not in initial {kind} namespace (inode {inode}, the initial one is {initial})"),
+                )
+                .fix(format!("run outside the container or without unshare, in the host's {kind} namespace")),
                 None => Answer::unknown(Cause::Unreadable, format!("{path} has an unexpected form")),
             },
-            Err(error) => Answer::unknown(Cause::Unreadable, format!("{path}: {}", sys::errno::of(&error))).fix("mount procfs: mount -t proc proc /proc"),
+            Err(error) => Answer::unknown(Cause::Unreadable, format!("{path}: {}", sys::errno::of(&error)))
+                .fix("mount procfs: mount -t proc proc /proc"),
         }
     }
 
@@ -177,7 +182,8 @@ impl Machine {
         }
         let context = fsopen("securityfs", FsOpenFlags::FSOPEN_CLOEXEC).ok()?;
         fsconfig_create(&context).ok()?;
-        let attributes = MountAttrFlags::MOUNT_ATTR_RDONLY | MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+        let attributes =
+            MountAttrFlags::MOUNT_ATTR_RDONLY | MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
         let mount = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes).ok()?;
         let file = openat(&mount, "lockdown", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
         std::io::read_to_string(std::fs::File::from(file)).ok()

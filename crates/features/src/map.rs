@@ -25,7 +25,8 @@ impl Machine {
             }
             Err(errno::ENOSYS) => no_syscall(self),
             Err(other) => Answer::Unknown(
-                Reason::new(Cause::Inconclusive, format!("create {} map: {}", row.name, errno_words(other))).errno(other),
+                Reason::new(Cause::Inconclusive, format!("create {} map: {}", row.name, errno_words(other)))
+                    .errno(other),
             ),
         }
     }
@@ -39,13 +40,15 @@ fn absent(machine: &Machine, row: uapi::Row) -> Answer {
     let text = format!("{} maps are not in this kernel", row.name);
     match option(row.id) {
         "" => Answer::no(Cause::Absent, text),
-        option => Answer::no(Cause::CompiledOut, format!("{text} ({option} is off)")).fix(format!("use a kernel built with {option}=y")),
+        option => Answer::no(Cause::CompiledOut, format!("{text} ({option} is off)"))
+            .fix(format!("use a kernel built with {option}=y")),
     }
 }
 
 fn request(id: u32) -> MapCreate {
     let base = MapCreate { map_type: id, key_bytes: 4, value_bytes: 4, max_entries: 1, ..MapCreate::default() };
-    let local_storage = MapCreate { max_entries: 0, flags: NO_PREALLOC, btf_fd: -1, btf_key_type: 1, btf_value_type: 1, ..base };
+    let local_storage =
+        MapCreate { max_entries: 0, flags: NO_PREALLOC, btf_fd: -1, btf_key_type: 1, btf_value_type: 1, ..base };
     match id {
         7 => MapCreate { value_bytes: 8, ..base },
         11 => MapCreate { key_bytes: 8, value_bytes: 8, flags: NO_PREALLOC, ..base },

@@ -10,13 +10,23 @@ pub fn is_mounted(machine: &Machine, path: &str, fs: &str, magic: u32) -> Answer
     let remedy = format!("mount it: mount -t {fs} {fs} {path}");
     match magic_at(machine, path) {
         Ok(found) if found == magic => Answer::Supported,
-        Ok(found) => Answer::no(Cause::NotMounted, format!("{label} is not mounted at {path} (found {})", name_of(found))).fix(remedy),
-        Err(rustix::io::Errno::NOENT) if !machine.root.exists("/sys/kernel") && path.starts_with("/sys/") => {
-            Answer::no(Cause::NotMounted, format!("{label} is not mounted at {path}: sysfs is not mounted either")).fix(format!("mount -t sysfs sysfs /sys, then {remedy}"))
+        Ok(found) => {
+            Answer::no(Cause::NotMounted, format!("{label} is not mounted at {path} (found {})", name_of(found)))
+                .fix(remedy)
         }
-        Err(rustix::io::Errno::NOENT) => Answer::no(Cause::NotMounted, format!("{label} is not mounted: {path} does not exist"))
-            .fix(format!("use a kernel with {label}; {remedy}")),
-        Err(error) => Answer::unknown(Cause::Unreadable, format!("{label} at {path}: {}", sys::errno::words(error.raw_os_error()))).fix("run as root"),
+        Err(rustix::io::Errno::NOENT) if !machine.root.exists("/sys/kernel") && path.starts_with("/sys/") => {
+            Answer::no(Cause::NotMounted, format!("{label} is not mounted at {path}: sysfs is not mounted either"))
+                .fix(format!("mount -t sysfs sysfs /sys, then {remedy}"))
+        }
+        Err(rustix::io::Errno::NOENT) => {
+            Answer::no(Cause::NotMounted, format!("{label} is not mounted: {path} does not exist"))
+                .fix(format!("use a kernel with {label}; {remedy}"))
+        }
+        Err(error) => Answer::unknown(
+            Cause::Unreadable,
+            format!("{label} at {path}: {}", sys::errno::words(error.raw_os_error())),
+        )
+        .fix("run as root"),
     }
 }
 
@@ -24,9 +34,14 @@ pub fn is_mounted(machine: &Machine, path: &str, fs: &str, magic: u32) -> Answer
 pub fn requirement(machine: &Machine, path: &str, magic: u32) -> Answer {
     match magic_at(machine, path) {
         Ok(found) if found == magic => Answer::Supported,
-        Ok(found) => Answer::no(Cause::NotMounted, format!("{path}: not mounted with expected filesystem (got 0x{found:x}, want 0x{magic:x})")),
+        Ok(found) => Answer::no(
+            Cause::NotMounted,
+            format!("{path}: not mounted with expected filesystem (got 0x{found:x}, want 0x{magic:x})"),
+        ),
         Err(rustix::io::Errno::NOENT) => Answer::no(Cause::NotMounted, format!("{path}: not found")),
-        Err(error) => Answer::unknown(Cause::Unreadable, format!("statfs {path}: {}", sys::errno::words(error.raw_os_error()))),
+        Err(error) => {
+            Answer::unknown(Cause::Unreadable, format!("statfs {path}: {}", sys::errno::words(error.raw_os_error())))
+        }
     }
 }
 
@@ -40,7 +55,10 @@ pub fn magic_of(fs: &str) -> Option<u32> {
 }
 
 fn name_of(magic: u32) -> String {
-    MAGICS.iter().find(|(_, known)| *known == magic).map_or_else(|| format!("0x{magic:x}"), |(name, _)| (*name).to_owned())
+    MAGICS
+        .iter()
+        .find(|(_, known)| *known == magic)
+        .map_or_else(|| format!("0x{magic:x}"), |(name, _)| (*name).to_owned())
 }
 
 /// `include/uapi/linux/magic.h`.

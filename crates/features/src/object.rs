@@ -66,7 +66,10 @@ pub fn derived(spec: &Spec<'_>) -> Vec<String> {
     let programs = spec.program_types().into_iter().map(|id| format!("prog:{id}:{}", title(uapi::program_type(id))));
     let maps = spec.map_types().into_iter().map(|id| format!("map:{id}:{}", title(uapi::map_type(id))));
     let helpers = spec.helpers().into_iter().map(|(program, id)| {
-        format!("helper:{program}:{id}:{}", uapi::helper(id).map_or_else(|| "?".into(), |(name, _)| uapi::go_name(name)))
+        format!(
+            "helper:{program}:{id}:{}",
+            uapi::helper(id).map_or_else(|| "?".into(), |(name, _)| uapi::go_name(name))
+        )
     });
     programs.chain(maps).chain(helpers).collect()
 }
@@ -90,10 +93,14 @@ pub fn requirements(spec: &Spec<'_>) -> Vec<Requirement> {
     let mut all = Vec::new();
     for program in &spec.programs {
         let needed = program_requirements(program);
-        all.extend(needed.into_iter().map(|r| if program.purpose.optional && !r.is_optional() { optional(r) } else { r }));
+        all.extend(
+            needed.into_iter().map(|r| if program.purpose.optional && !r.is_optional() { optional(r) } else { r }),
+        );
     }
     all.extend(spec.map_types().into_iter().map(Requirement::MapType));
-    all.extend(spec.struct_ops.iter().map(|(_, ty)| Requirement::Target { kind: TargetKind::StructOps, name: ty.clone() }));
+    all.extend(
+        spec.struct_ops.iter().map(|(_, ty)| Requirement::Target { kind: TargetKind::StructOps, name: ty.clone() }),
+    );
     let kfuncs = spec.externs.iter().filter(|e| e.kind == ExternKind::Kfunc);
     all.extend(kfuncs.map(|e| weak(e, Requirement::Kfunc(e.name.clone()))));
     all
@@ -112,7 +119,9 @@ fn program_requirements(program: &Program) -> Vec<Requirement> {
         Some(shape) if shape.name.contains('/') => Requirement::Program(shape),
         _ => Requirement::ProgramType(purpose.program_type),
     }];
-    needed.extend(program.helpers.iter().map(|id| Requirement::Helper { program_type: purpose.program_type, helper: *id }));
+    needed.extend(
+        program.helpers.iter().map(|id| Requirement::Helper { program_type: purpose.program_type, helper: *id }),
+    );
     needed.extend(target_of(purpose));
     needed.extend(link_of(purpose).map(|kind| optional(Requirement::Link(kind))));
     if program.isa_level > 1 {
@@ -184,7 +193,8 @@ fn accesses(machine: &Machine, spec: &Spec<'_>, requirements: &[Requirement]) ->
         return Vec::new();
     };
     let bytes = machine.btf.bytes();
-    let kernel = bytes.as_deref().map_err(ToString::to_string).and_then(|bytes| Btf::parse(bytes).map_err(|e| e.to_string()));
+    let kernel =
+        bytes.as_deref().map_err(ToString::to_string).and_then(|bytes| Btf::parse(bytes).map_err(|e| e.to_string()));
     let unknown = |(p, a): &(&Program, elf::btf_ext::Access), why: &str| AccessRow {
         program: p.name.clone(),
         access: local.name_of(a.type_id).to_owned(),
@@ -199,7 +209,8 @@ fn accesses(machine: &Machine, spec: &Spec<'_>, requirements: &[Requirement]) ->
     machine.prepare_from(&kernel, requirements);
     let wanted: Vec<_> = all.iter().map(|(_, access)| *access).collect();
     let candidates = Candidates::find(&kernel, &core_relo::names(local, &wanted));
-    let resolved: Vec<_> = all.iter().map(|(p, a)| (*p, *a, core_relo::resolve(local, &kernel, &candidates, a))).collect();
+    let resolved: Vec<_> =
+        all.iter().map(|(p, a)| (*p, *a, core_relo::resolve(local, &kernel, &candidates, a))).collect();
     resolved.iter().map(|(p, a, r)| access_row(spec, p, a.offset, r, is_guarded(&resolved, p, r))).collect()
 }
 
@@ -208,7 +219,9 @@ type Resolved<'a> = (&'a Program, elf::btf_ext::Access, core_relo::Resolution);
 /// The same program asks whether the type or field exists and the answer is no: the access is then never reached.
 fn is_guarded(all: &[Resolved<'_>], program: &Program, access: &core_relo::Resolution) -> bool {
     all.iter().any(|(p, _, question)| {
-        p.name == program.name && question.verdict == Core::Answered(false) && access.access.starts_with(root_of(&question.access))
+        p.name == program.name
+            && question.verdict == Core::Answered(false)
+            && access.access.starts_with(root_of(&question.access))
     })
 }
 
@@ -226,44 +239,58 @@ fn access_row(spec: &Spec<'_>, program: &Program, offset: u32, r: &core_relo::Re
         Core::Malformed(why) => ("malformed", Some(why.clone())),
     };
     debug_assert!(r.kind != Question::LocalType || verdict == "resolved" || verdict == "malformed");
-    AccessRow { program: program.name.clone(), access: r.access.clone(), verdict, reason, source: spec.source_line(program, offset) }
+    AccessRow {
+        program: program.name.clone(),
+        access: r.access.clone(),
+        verdict,
+        reason,
+        source: spec.source_line(program, offset),
+    }
 }
 
 /// Tries every map definition that can be tried alone.
 fn map_rows(machine: &Machine, spec: &Spec<'_>) -> Vec<Row> {
     let tried = spec.maps.iter().filter(|map| !map.is_data && PLAIN_MAPS.contains(&map.map_type));
-    tried.filter_map(|map| {
-        let request = sys::bpf::MapCreate {
-            map_type: map.map_type,
-            key_bytes: map.key_bytes,
-            value_bytes: map.value_bytes,
-            max_entries: map.max_entries,
-            flags: map.flags,
-            extra: map.extra,
-            ..sys::bpf::MapCreate::default()
-        };
-        let bytes = u64::from(map.max_entries).saturating_mul(u64::from(map.value_bytes) + u64::from(map.key_bytes));
-        let Err(said) = (bytes <= MOST_TRIED_BYTES).then(|| sys::bpf::map_create(&request))? else { return None };
-        let kind = uapi::map_type(map.map_type).map_or("?", |row| row.name);
-        let text = format!(
-            "map `{}` ({kind}, key {} bytes, value {} bytes, {} entries): {}",
-            map.name, map.key_bytes, map.value_bytes, map.max_entries, errno_words(said)
-        );
-        let reason = Reason::new(Cause::Object, text).errno(said);
-        let answer = if machine.map_type(map.map_type).is_supported() && said == errno::EINVAL {
-            Answer::Unsupported(reason.fix("correct the sizes or flags of the map definition"))
-        } else {
-            Answer::Unknown(reason)
-        };
-        Some(Row { requirement: format!("map definition {}", map.name), optional: false, answer })
-    })
-    .collect()
+    tried
+        .filter_map(|map| {
+            let request = sys::bpf::MapCreate {
+                map_type: map.map_type,
+                key_bytes: map.key_bytes,
+                value_bytes: map.value_bytes,
+                max_entries: map.max_entries,
+                flags: map.flags,
+                extra: map.extra,
+                ..sys::bpf::MapCreate::default()
+            };
+            let bytes =
+                u64::from(map.max_entries).saturating_mul(u64::from(map.value_bytes) + u64::from(map.key_bytes));
+            let Err(said) = (bytes <= MOST_TRIED_BYTES).then(|| sys::bpf::map_create(&request))? else { return None };
+            let kind = uapi::map_type(map.map_type).map_or("?", |row| row.name);
+            let text = format!(
+                "map `{}` ({kind}, key {} bytes, value {} bytes, {} entries): {}",
+                map.name,
+                map.key_bytes,
+                map.value_bytes,
+                map.max_entries,
+                errno_words(said)
+            );
+            let reason = Reason::new(Cause::Object, text).errno(said);
+            let answer = if machine.map_type(map.map_type).is_supported() && said == errno::EINVAL {
+                Answer::Unsupported(reason.fix("correct the sizes or flags of the map definition"))
+            } else {
+                Answer::Unknown(reason)
+            };
+            Some(Row { requirement: format!("map definition {}", map.name), optional: false, answer })
+        })
+        .collect()
 }
 
 /// Variables and settings that the kernel must provide by name.
 fn extern_rows(machine: &Machine, spec: &Spec<'_>) -> Vec<Row> {
     let others = spec.externs.iter().filter(|e| e.kind != ExternKind::Kfunc);
-    others.map(|e| Row { requirement: format!("extern {}", e.name), optional: e.weak, answer: extern_answer(machine, e) }).collect()
+    others
+        .map(|e| Row { requirement: format!("extern {}", e.name), optional: e.weak, answer: extern_answer(machine, e) })
+        .collect()
 }
 
 fn extern_answer(machine: &Machine, e: &Extern) -> Answer {
@@ -271,12 +298,14 @@ fn extern_answer(machine: &Machine, e: &Extern) -> Answer {
         ExternKind::Kconfig if e.name.starts_with("LINUX_") => Answer::Supported,
         ExternKind::Kconfig => match machine.config() {
             Ok(config) if config.value(&e.name).is_some() => Answer::Supported,
-            Ok(config) => Answer::no(Cause::CompiledOut, format!("{} is not set in {}", e.name, config.source)).fix("declare it __weak"),
+            Ok(config) => Answer::no(Cause::CompiledOut, format!("{} is not set in {}", e.name, config.source))
+                .fix("declare it __weak"),
             Err(missing) => Answer::unknown(Cause::Unreadable, missing.to_string()),
         },
         ExternKind::TypedVariable => match machine.btf.id(Kind::Var, &e.name) {
             Ok(Some(_)) => Answer::Supported,
-            Ok(None) => Answer::no(Cause::Absent, format!("kernel variable {} is not in the kernel's BTF", e.name)).fix("declare it __weak"),
+            Ok(None) => Answer::no(Cause::Absent, format!("kernel variable {} is not in the kernel's BTF", e.name))
+                .fix("declare it __weak"),
             Err(missing) => Answer::unknown(Cause::NoBtf, missing.to_string()),
         },
         ExternKind::Symbol | ExternKind::Kfunc => match machine.root.text("/proc/kallsyms") {
@@ -296,8 +325,12 @@ fn licence_rows(machine: &Machine, spec: &Spec<'_>) -> Vec<Row> {
     let restricted = spec.helpers().into_iter().filter(|(program, id)| machine.needs_gpl(*program, *id));
     let row = |(_, id): (u32, u32)| {
         let name = uapi::helper(id).map_or("?", |(name, _)| name);
-        let text = format!("bpf_{name} may be called only under a GPL-compatible licence; this object says `{}`", spec.license);
-        let answer = Answer::no(Cause::Object, text).fix("char _license[] SEC(\"license\") = \"GPL\" or \"Dual BSD/GPL\"");
+        let text = format!(
+            "bpf_{name} may be called only under a GPL-compatible licence; this object says `{}`",
+            spec.license
+        );
+        let answer =
+            Answer::no(Cause::Object, text).fix("char _license[] SEC(\"license\") = \"GPL\" or \"Dual BSD/GPL\"");
         Row { requirement: format!("licence for bpf_{name}"), optional: false, answer }
     };
     restricted.map(row).collect()
@@ -307,17 +340,31 @@ fn licence_rows(machine: &Machine, spec: &Spec<'_>) -> Vec<Row> {
 fn findings(spec: &Spec<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
     if spec.programs.is_empty() && spec.maps.is_empty() {
-        found.push(Finding::new(Severity::Error, "no-program", "object", "has no program and no map: nothing of it would be loaded")
-            .help("put functions into a named section, for example SEC(\"xdp\")"));
+        found.push(
+            Finding::new(
+                Severity::Error,
+                "no-program",
+                "object",
+                "has no program and no map: nothing of it would be loaded",
+            )
+            .help("put functions into a named section, for example SEC(\"xdp\")"),
+        );
     }
     if spec.endian != kernel_btf::NATIVE {
-        found.push(Finding::new(Severity::Error, "byte-order", "object", "was compiled for the other byte order")
-            .help("compile with -target bpf, or -target bpfel / bpfeb for this machine"));
+        found.push(
+            Finding::new(Severity::Error, "byte-order", "object", "was compiled for the other byte order")
+                .help("compile with -target bpf, or -target bpfel / bpfeb for this machine"),
+        );
     }
     for program in spec.programs.iter().filter(|program| !program.purpose.exact) {
-        let reason = format!("section `{}` only begins like `{}`; libbpf 1.0 and later refuse it", program.section, program.purpose.pattern);
-        found.push(Finding::new(Severity::Error, "section-name", format!("program `{}`", program.name), reason)
-            .help(format!("rename the section to SEC(\"{}\")", program.purpose.pattern.trim_end_matches('+'))));
+        let reason = format!(
+            "section `{}` only begins like `{}`; libbpf 1.0 and later refuse it",
+            program.section, program.purpose.pattern
+        );
+        found.push(
+            Finding::new(Severity::Error, "section-name", format!("program `{}`", program.name), reason)
+                .help(format!("rename the section to SEC(\"{}\")", program.purpose.pattern.trim_end_matches('+'))),
+        );
     }
     for program in &spec.programs {
         found.extend(unfit(program));
@@ -329,10 +376,24 @@ fn findings(spec: &Spec<'_>) -> Vec<Finding> {
 fn unfit(program: &Program) -> Option<Finding> {
     let subject = format!("program `{}`", program.name);
     match program.purpose.program_type {
-        28 => Some(Finding::new(Severity::Error, "needs-target", subject, "replaces a function of another program, and the object does not say which")
-            .help("give the target program at load (bpf_program__set_attach_target)")),
-        27 if !program.in_struct_ops => Some(Finding::new(Severity::Error, "unused", subject, "is a struct_ops program that no struct_ops variable uses")
-            .help("put it into a variable in SEC(\".struct_ops\") or SEC(\".struct_ops.link\")")),
+        28 => Some(
+            Finding::new(
+                Severity::Error,
+                "needs-target",
+                subject,
+                "replaces a function of another program, and the object does not say which",
+            )
+            .help("give the target program at load (bpf_program__set_attach_target)"),
+        ),
+        27 if !program.in_struct_ops => Some(
+            Finding::new(
+                Severity::Error,
+                "unused",
+                subject,
+                "is a struct_ops program that no struct_ops variable uses",
+            )
+            .help("put it into a variable in SEC(\".struct_ops\") or SEC(\".struct_ops.link\")"),
+        ),
         _ => None,
     }
 }
@@ -358,7 +419,8 @@ fn verdict(rows: &[Row], accesses: &[AccessRow], findings: &[Finding]) -> Verdic
 const PLAIN_MAPS: &[u32] = &[1, 2, 5, 6, 9, 10, 11, 22, 23, 27, 30, 31];
 const MOST_TRIED_BYTES: u64 = 64 << 20;
 /// `license_is_gpl_compatible` of the kernel's `include/linux/license.h`.
-const GPL_COMPATIBLE: &[&str] = &["GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL"];
+const GPL_COMPATIBLE: &[&str] =
+    &["GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL"];
 
 impl Machine {
     /// Like [`Machine::prepare`], from types that are in memory already.

@@ -64,7 +64,12 @@ pub fn shape(name: &str) -> Option<&'static Shape> {
 }
 
 /// Loads a shape's program with given instructions; the raw door for helper and instruction probes.
-pub(crate) fn load(machine: &Machine, shape: &Shape, insns: &[u64], log: Option<&mut Vec<u8>>) -> Result<OwnedFd, Errno> {
+pub(crate) fn load(
+    machine: &Machine,
+    shape: &Shape,
+    insns: &[u64],
+    log: Option<&mut Vec<u8>>,
+) -> Result<OwnedFd, Errno> {
     sys::bpf::program_load(&request(machine, shape, insns), log)
 }
 
@@ -80,6 +85,9 @@ pub(crate) fn request<'a>(machine: &Machine, shape: &Shape, insns: &'a [u64]) ->
 }
 
 fn probe(machine: &Machine, shape: &Shape) -> Answer {
+    if let Some(answer) = refused_for_any_target(machine, shape) {
+        return answer;
+    }
     if !shape.target.is_empty()
         && let Some(answer) = missing_target(machine, shape)
     {
@@ -93,8 +101,23 @@ fn probe(machine: &Machine, shape: &Shape) -> Answer {
         Err(refusal @ (errno::EPERM | errno::EACCES)) => refused(machine, shape, refusal),
         Err(errno::ENOSYS) => no_syscall(machine),
         Err(other) => Answer::Unknown(
-            Reason::new(Cause::Inconclusive, format!("load {} program: {}", shape.name, errno_words(other))).errno(other),
+            Reason::new(Cause::Inconclusive, format!("load {} program: {}", shape.name, errno_words(other)))
+                .errno(other),
         ),
+    }
+}
+
+/// A policy or a missing capability answers before the target is looked at, so its number need not be known.
+fn refused_for_any_target(machine: &Machine, shape: &Shape) -> Option<Answer> {
+    if shape.target.is_empty() {
+        return None;
+    }
+    let mut any = ProgramLoad::new(shape.program_type, RETURN_0);
+    (any.expected_attach_type, any.flags, any.attach_btf_id) = (shape.attach_type, shape.flags, 1);
+    let mut log = Vec::new();
+    match sys::bpf::program_load(&any, Some(&mut log)) {
+        Err(refusal @ errno::EPERM) if log.is_empty() => Some(denied(machine, shape, refusal)),
+        _ => None,
     }
 }
 
@@ -126,7 +149,8 @@ fn without(shape: &Shape, text: String) -> Answer {
     if shape.option.is_empty() {
         return Answer::no(Cause::Absent, text);
     }
-    Answer::no(Cause::CompiledOut, format!("{text} ({} is off)", shape.option)).fix(format!("use a kernel built with {}=y", shape.option))
+    Answer::no(Cause::CompiledOut, format!("{text} ({} is off)", shape.option))
+        .fix(format!("use a kernel built with {}=y", shape.option))
 }
 
 fn too_old(machine: &Machine, shape: &Shape) -> Answer {
@@ -136,12 +160,17 @@ fn too_old(machine: &Machine, shape: &Shape) -> Answer {
 
 fn refused(machine: &Machine, shape: &Shape, refusal: Errno) -> Answer {
     let mut log = Vec::new();
-    let verified = shape.program_type != EXTENSION && load(machine, shape, RETURN_0, Some(&mut log)).is_err() && !log.is_empty();
+    let verified =
+        shape.program_type != EXTENSION && load(machine, shape, RETURN_0, Some(&mut log)).is_err() && !log.is_empty();
     if verified {
         let said = String::from_utf8_lossy(&log).lines().next_back().unwrap_or("").to_owned();
         let text = format!("{} program: the verifier refused it: {said}", shape.name);
         return Answer::Unknown(Reason::new(Cause::Inconclusive, text).errno(refusal));
     }
+    denied(machine, shape, refusal)
+}
+
+fn denied(machine: &Machine, shape: &Shape, refusal: Errno) -> Answer {
     denial::explain(machine, &format!("{} programs", shape.name), denial::program_needs(shape.program_type), refusal)
 }
 
@@ -150,7 +179,9 @@ pub(crate) fn no_syscall(machine: &Machine) -> Answer {
         return denial::explain(machine, "bpf()", &[], errno::ENOSYS);
     }
     Answer::Unsupported(
-        Reason::new(Cause::CompiledOut, "the kernel has no bpf system call").errno(errno::ENOSYS).fix("use a kernel built with CONFIG_BPF_SYSCALL=y"),
+        Reason::new(Cause::CompiledOut, "the kernel has no bpf system call")
+            .errno(errno::ENOSYS)
+            .fix("use a kernel built with CONFIG_BPF_SYSCALL=y"),
     )
 }
 
@@ -171,12 +202,26 @@ fn load_extension() -> Result<OwnedFd, Errno> {
 fn extension_btf() -> Vec<u8> {
     let strings = b"\0int\0xdp_md\0ctx\0a\0";
     let types: [u32; 20] = [
-        1, 1 << 24, 4, 0x0100_0020, // 1: int, 32 bits, signed
-        5, 4 << 24, 0, // 2: struct xdp_md, no members
-        0, 2 << 24, 2, // 3: pointer to 2
-        0, 13 << 24 | 1, 1, 12, 3, // 4: int (ctx: 3)
-        16, 12 << 24 | 1, 4, // 5: func a, global
-        0, 0,
+        1,
+        1 << 24,
+        4,
+        0x0100_0020, // 1: int, 32 bits, signed
+        5,
+        4 << 24,
+        0, // 2: struct xdp_md, no members
+        0,
+        2 << 24,
+        2, // 3: pointer to 2
+        0,
+        13 << 24 | 1,
+        1,
+        12,
+        3, // 4: int (ctx: 3)
+        16,
+        12 << 24 | 1,
+        4, // 5: func a, global
+        0,
+        0,
     ];
     let used = &types[..18];
     let type_bytes = (used.len() * 4) as u32;
@@ -215,7 +260,13 @@ pub const SLEEPABLE: u32 = 1 << 4;
 /// `BPF_F_XDP_HAS_FRAGS`.
 const XDP_FRAGS: u32 = 1 << 5;
 
-const fn plain(name: &'static str, program_type: u32, attach_type: u32, since: &'static str, option: &'static str) -> Shape {
+const fn plain(
+    name: &'static str,
+    program_type: u32,
+    attach_type: u32,
+    since: &'static str,
+    option: &'static str,
+) -> Shape {
     Shape { name, program_type, attach_type, flags: 0, target: "", since, option }
 }
 

@@ -22,7 +22,9 @@ pub fn page() -> String {
 // Writing to a String cannot fail, so the results below are dropped.
 
 fn features(out: &mut String) {
-    out.push_str("\n## Features\n\n| name | what | since Linux | how it is decided | remedy |\n|---|---|---|---|---|\n");
+    out.push_str(
+        "\n## Features\n\n| name | what | since Linux | how it is decided | remedy |\n|---|---|---|---|---|\n",
+    );
     for f in FEATURES {
         let _ = writeln!(out, "| `{}` | {} | {} | {} | {} |", f.name, f.title, f.since, cell(f.probed), cell(f.remedy));
     }
@@ -39,9 +41,11 @@ fn programs(out: &mut String) {
 fn shapes(out: &mut String) {
     out.push_str("\n## Ways to load a program\n\n| name | attach type | sleepable | since Linux | must be built in |\n|---|---|---|---|---|\n");
     for shape in program::SHAPES.iter().filter(|shape| shape.name.contains('/')) {
-        let attach = uapi::attach_type(shape.attach_type).filter(|_| shape.attach_type != 0).map_or("", |(name, _)| name);
+        let attach =
+            uapi::attach_type(shape.attach_type).filter(|_| shape.attach_type != 0).map_or("", |(name, _)| name);
         let sleepable = if shape.flags & SLEEPABLE != 0 { "yes" } else { "" };
-        let _ = writeln!(out, "| `program:{}` | {attach} | {sleepable} | {} | {} |", shape.name, shape.since, shape.option);
+        let _ =
+            writeln!(out, "| `program:{}` | {attach} | {sleepable} | {} | {} |", shape.name, shape.since, shape.option);
     }
 }
 

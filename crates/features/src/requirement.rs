@@ -16,18 +16,30 @@ pub enum Requirement {
     /// One way to load a program, for example `tracing/fentry`.
     Program(&'static Shape),
     MapType(u32),
-    Helper { program_type: u32, helper: u32 },
+    Helper {
+        program_type: u32,
+        helper: u32,
+    },
     Kfunc(String),
     /// A place to attach to: kind (`fentry`, `tp_btf`, `lsm`, `kprobe`, `tracepoint`, `iter`, `struct_ops`) and name.
-    Target { kind: TargetKind, name: String },
+    Target {
+        kind: TargetKind,
+        name: String,
+    },
     /// Whether programs of this kind can be attached at all.
     Link(&'static link::Kind),
     Ability(&'static isa::Ability),
     /// A build option, with the value it must have; without one, `y` or `m`.
-    Config { key: String, value: Option<String> },
+    Config {
+        key: String,
+        value: Option<String>,
+    },
     KernelAtLeast(Version),
     Capability(u32),
-    Mount { path: String, magic: u32 },
+    Mount {
+        path: String,
+        magic: u32,
+    },
     AllOf(Vec<Requirement>),
     AnyOf(Vec<Requirement>),
     /// Reported, but never a failure.
@@ -68,7 +80,9 @@ impl Requirement {
             return Requirement::parse(inner).map(|r| Requirement::Optional(Box::new(r)));
         }
         if let Some(version) = text.strip_prefix("kernel>=") {
-            return Version::parse(version.trim()).map(Requirement::KernelAtLeast).ok_or_else(|| bad(text, "not a kernel version"));
+            return Version::parse(version.trim())
+                .map(Requirement::KernelAtLeast)
+                .ok_or_else(|| bad(text, "not a kernel version"));
         }
         if text.starts_with("CONFIG_") {
             let (key, value) = text.split_once('=').map_or((text, None), |(k, v)| (k, Some(v.to_owned())));
@@ -87,7 +101,9 @@ impl Requirement {
     /// Every single requirement inside groups.
     pub fn leaves(&self) -> Vec<&Requirement> {
         match self {
-            Requirement::AllOf(parts) | Requirement::AnyOf(parts) => parts.iter().flat_map(Requirement::leaves).collect(),
+            Requirement::AllOf(parts) | Requirement::AnyOf(parts) => {
+                parts.iter().flat_map(Requirement::leaves).collect()
+            }
             Requirement::Optional(inner) => inner.leaves(),
             leaf => vec![leaf],
         }
@@ -107,7 +123,9 @@ impl fmt::Display for Requirement {
             Requirement::Feature(feature) => f.write_str(feature.name),
             Requirement::ProgramType(id) => write!(f, "program:{}", program_name(*id)),
             Requirement::Program(shape) => write!(f, "program:{}", shape.name),
-            Requirement::MapType(id) => write!(f, "map:{}", uapi::map_type(*id).map_or_else(|| id.to_string(), |r| r.name.into())),
+            Requirement::MapType(id) => {
+                write!(f, "map:{}", uapi::map_type(*id).map_or_else(|| id.to_string(), |r| r.name.into()))
+            }
             Requirement::Helper { program_type, helper } => {
                 let name = uapi::helper(*helper).map_or_else(|| helper.to_string(), |(name, _)| format!("bpf_{name}"));
                 write!(f, "helper:{}:{name}", program_name(*program_type))
@@ -182,8 +200,10 @@ fn kinded(text: &str, kind: &str, rest: &str) -> Result<Requirement, ParseError>
 }
 
 fn helper(text: &str, rest: &str) -> Result<Requirement, ParseError> {
-    let (program, name) = rest.split_once(':').ok_or_else(|| bad(text, "give program type and helper, as helper:xdp:bpf_loop"))?;
-    let program_type = uapi::program_type_id(program).ok_or_else(|| bad(text, &format!("no such program type `{program}`")))?;
+    let (program, name) =
+        rest.split_once(':').ok_or_else(|| bad(text, "give program type and helper, as helper:xdp:bpf_loop"))?;
+    let program_type =
+        uapi::program_type_id(program).ok_or_else(|| bad(text, &format!("no such program type `{program}`")))?;
     let helper = uapi::helper_id(name).ok_or_else(|| bad(text, &format!("no such helper `{name}`")))?;
     Ok(Requirement::Helper { program_type, helper })
 }
@@ -258,9 +278,22 @@ mod tests {
     #[test]
     fn texts_come_back() {
         for text in [
-            "btf", "program:xdp", "program:tracing/fentry", "map:ringbuf", "helper:xdp:bpf_loop", "kfunc:bpf_rcu_read_lock", "attach:tcx",
-            "ability:isa-v4", "CONFIG_BPF", "CONFIG_HZ=250", "kernel>=5.10", "cap:CAP_BPF", "mount:/sys/fs/bpf:0xcafe4a11",
-            "fentry|kprobe", "lsm:file_open?", "tracepoint:syscalls/sys_enter_openat",
+            "btf",
+            "program:xdp",
+            "program:tracing/fentry",
+            "map:ringbuf",
+            "helper:xdp:bpf_loop",
+            "kfunc:bpf_rcu_read_lock",
+            "attach:tcx",
+            "ability:isa-v4",
+            "CONFIG_BPF",
+            "CONFIG_HZ=250",
+            "kernel>=5.10",
+            "cap:CAP_BPF",
+            "mount:/sys/fs/bpf:0xcafe4a11",
+            "fentry|kprobe",
+            "lsm:file_open?",
+            "tracepoint:syscalls/sys_enter_openat",
         ] {
             assert_eq!(Requirement::parse(text).unwrap().to_string(), text);
         }
@@ -274,7 +307,9 @@ mod tests {
         assert!(error.starts_with("unknown feature: \"fentri\" (available: bpf-lsm, btf,"), "{error}");
         assert!(error.ends_with("did you mean \"fentry\"?"), "{error}");
         assert!(matches!(Requirement::parse("bpffs"), Err(ParseError::UnknownFeature { .. })));
-        for text in ["program:xpd", "helper:xdp", "mount:relative:bpf", "mount:/x:0x0", "kernel>=new", "what:ever", "lsm:"] {
+        for text in
+            ["program:xpd", "helper:xdp", "mount:relative:bpf", "mount:/x:0x0", "kernel>=new", "what:ever", "lsm:"]
+        {
             assert!(matches!(Requirement::parse(text), Err(ParseError::Malformed { .. })), "{text}");
         }
     }

@@ -13,10 +13,15 @@ pub fn value(machine: &Machine, name: &str) -> Result<Option<String>, Reason> {
             if machine.root.exists("/proc/sys/kernel") {
                 return Ok(None);
             }
-            Err(Reason::new(Cause::Unreadable, format!("{path} cannot be read: /proc/sys is not there (procfs is absent or mounted with subset=pid)"))
-                .fix("mount procfs in full: mount -t proc proc /proc"))
+            Err(Reason::new(
+                Cause::Unreadable,
+                format!("{path} cannot be read: /proc/sys is not there (procfs is absent or mounted with subset=pid)"),
+            )
+            .fix("mount procfs in full: mount -t proc proc /proc"))
         }
-        Err(error) => Err(Reason::new(Cause::Unreadable, format!("{path}: {}", sys::errno::of(&error))).fix("run as root")),
+        Err(error) => {
+            Err(Reason::new(Cause::Unreadable, format!("{path}: {}", sys::errno::of(&error))).fix("run as root"))
+        }
     }
 }
 

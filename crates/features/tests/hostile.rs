@@ -1,5 +1,7 @@
 //! Bytes from anywhere never panic: truncated and mutated objects and BTF, on top of the sample corpus when it is present.
 
+#![allow(clippy::print_stdout, reason = "says what was skipped or answered")]
+
 use elf::Spec;
 use elf::btf::{Btf, Kind};
 use proptest::prelude::*;
@@ -39,7 +41,8 @@ fn walk(bytes: &[u8]) {
 fn walk_btf(btf: &Btf<'_>) {
     for id in btf.ids() {
         let Some(ty) = btf.get(id) else { continue };
-        let _ = (btf.name(&ty), btf.size_of(id), btf.skip_modifiers(id), ty.members().count(), ty.enumerators().count());
+        let _ =
+            (btf.name(&ty), btf.size_of(id), btf.skip_modifiers(id), ty.members().count(), ty.enumerators().count());
         let _ = (ty.params().count(), ty.placed().count(), ty.array(), ty.linkage(), ty.int_bits(), ty.tag_component());
     }
     let _ = btf.find(Kind::Func, "nothing");

@@ -1,34 +1,38 @@
 //! Open files of a process: descriptors, what they are, and for sockets both ends.
 //! Comes in: the folder of a process below /proc. Goes out: [`Fd`] values in ascending order.
 
-use crate::procs::{link, number, numbers};
+use crate::procs::{link, number, numbers, text};
 use crate::sockets::Namespaces;
 use event::snapshot::{Fd, FdDetail, FdType};
+use std::cell::OnceCell;
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
 /// Reads `dir/fd`. Descriptors closed meanwhile are left out.
 pub(crate) fn read(dir: &Path, namespaces: &mut Namespaces) -> Vec<Fd> {
-    numbers(&dir.join("fd")).filter_map(|fd| one(dir, fd, namespaces)).collect()
+    let namespace = OnceCell::new();
+    let mut socket = |ino: u64, fd: i64| {
+        let number = *namespace.get_or_init(|| Namespaces::number(dir));
+        let unknown = || Fd { fd, ino, ty: FdType::Unsupported, detail: named(b"") };
+        namespaces.of(number, dir).find(ino, fd).unwrap_or_else(unknown)
+    };
+    let open = dir.join("fd");
+    let one = |fd: i64| {
+        let path = open.join(fd.to_string());
+        let target = link(&path);
+        match bracketed(&target, b"socket:[") {
+            Some(ino) => Some(socket(ino, fd)),
+            None if target.is_empty() => None,
+            None => other_than_socket(dir, fd, &path, target),
+        }
+    };
+    numbers(&open).filter_map(one).collect()
 }
 
-fn one(dir: &Path, fd: i64, namespaces: &mut Namespaces) -> Option<Fd> {
-    let path = dir.join("fd").join(fd.to_string());
-    let target = link(&path);
-    let file = fs::metadata(&path).ok();
+fn other_than_socket(dir: &Path, fd: i64, path: &Path, target: Vec<u8>) -> Option<Fd> {
+    let file = fs::metadata(path).ok();
     let ino = file.as_ref().map_or(0, MetadataExt::ino);
-    if target.is_empty() {
-        return None;
-    }
-    if let Some(socket) = bracketed(&target, b"socket:[") {
-        return namespaces.of(dir).find(socket, fd).or(Some(Fd {
-            fd,
-            ino: socket,
-            ty: FdType::Unsupported,
-            detail: named(b""),
-        }));
-    }
     let ty = special(&target).or(file.as_ref().map(of_file))?;
     let detail = match (ty, &file) {
         (FdType::FileV2, Some(file)) => {
@@ -90,7 +94,7 @@ fn pidfd_name(dir: &Path, fd: i64) -> Vec<u8> {
 }
 
 fn fdinfo(dir: &Path, fd: i64) -> String {
-    fs::read_to_string(dir.join("fdinfo").join(fd.to_string())).unwrap_or_default()
+    text(&dir.join("fdinfo").join(fd.to_string()))
 }
 
 fn bracketed(target: &[u8], prefix: &[u8]) -> Option<u64> {

@@ -113,8 +113,14 @@ mod tests {
 
     #[test]
     fn values_and_absence() {
-        let config = Config::parse("x", "# a\nCONFIG_BPF=y\nCONFIG_NFT=m\n# CONFIG_IMA is not set\nCONFIG_LSM=\"a,bpf\"\njunk\n");
-        assert_eq!((config.value("BPF"), config.value("CONFIG_NFT"), config.value("IMA")), (Some("y"), Some("m"), None));
+        let config = Config::parse(
+            "x",
+            "# a\nCONFIG_BPF=y\nCONFIG_NFT=m\n# CONFIG_IMA is not set\nCONFIG_LSM=\"a,bpf\"\njunk\n",
+        );
+        assert_eq!(
+            (config.value("BPF"), config.value("CONFIG_NFT"), config.value("IMA")),
+            (Some("y"), Some("m"), None)
+        );
         assert!(config.enabled("NFT") && !config.enabled("LSM"));
         assert_eq!(config.len(), 3);
     }

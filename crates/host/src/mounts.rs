@@ -58,7 +58,9 @@ fn mount(line: &str) -> Option<Mount> {
 
 /// Space, tab, newline and backslash are written as three octal digits.
 fn unescape(text: &str) -> String {
-    [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")].iter().fold(text.to_owned(), |t, (a, b)| t.replace(a, b))
+    [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
+        .iter()
+        .fold(text.to_owned(), |t, (a, b)| t.replace(a, b))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use crate::sockets::Namespaces;
 use event::snapshot::{Machine, Proc};
 use std::collections::HashMap;
 use std::fs;
+use std::io::Read;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -52,13 +53,15 @@ impl Procs {
     fn process(&mut self, pid: i64) -> Option<Proc> {
         let dir = self.proc.join(pid.to_string());
         let mut p = self.own_facts(&dir, pid)?;
-        let (exe, args) = split_first(fs::read(dir.join("cmdline")).unwrap_or_default());
+        let (exe, args) = split_first(slurp(&dir.join("cmdline")).unwrap_or_default());
         (p.exe, p.args) = (exe, args);
-        p.env = truncated(fs::read(dir.join("environ")).unwrap_or_default());
+        p.env = truncated(slurp(&dir.join("environ")).unwrap_or_default());
         p.exepath = link(&dir.join("exe"));
         p.cwd = with_slash(link(&dir.join("cwd")));
         p.root = link(&dir.join("root"));
-        p.fdlimit = limit(&fs::read_to_string(dir.join("limits")).unwrap_or_default());
+        p.loginuid = number(&text(&dir.join("loginuid"))).unwrap_or(u32::MAX);
+        p.cgroups = cgroups(&text(&dir.join("cgroup")));
+        p.fdlimit = limit(&text(&dir.join("limits")));
         about_exe(&mut p, &dir.join("exe"));
         if p.exe.is_empty() {
             p.exe.clone_from(&p.comm); // kernel threads have no command line
@@ -82,6 +85,8 @@ impl Procs {
             cwd: shared.cwd,
             root: shared.root,
             fdlimit: shared.fdlimit,
+            loginuid: shared.loginuid,
+            cgroups: shared.cgroups,
             exe_writable: shared.exe_writable,
             exe_ino: shared.exe_ino,
             exe_ino_ctime: shared.exe_ino_ctime,
@@ -91,7 +96,7 @@ impl Procs {
         })
     }
 
-    /// What `status`, `stat`, `cgroup` and `loginuid` say.
+    /// What `status` and `stat` say.
     fn own_facts(&mut self, dir: &Path, tid: i64) -> Option<Proc> {
         let status = Status::read(dir)?;
         let stat = Stat::read(dir)?;
@@ -112,8 +117,6 @@ impl Procs {
         p.cap_permitted = status.hex("CapPrm");
         p.cap_effective = status.hex("CapEff");
         p.clone_ts = self.boot_ns + stat.number(19).unsigned_abs() * NS_PER_TICK;
-        p.loginuid = number(&fs::read_to_string(dir.join("loginuid")).unwrap_or_default()).unwrap_or(u32::MAX);
-        p.cgroups = cgroups(&fs::read_to_string(dir.join("cgroup")).unwrap_or_default());
         p.pidns_init_start_ts = self.namespace_start(dir, &p);
         Some(p)
     }
@@ -158,7 +161,7 @@ struct Status(String);
 
 impl Status {
     fn read(dir: &Path) -> Option<Status> {
-        Some(Status(String::from_utf8_lossy(&fs::read(dir.join("status")).ok()?).into_owned()))
+        Some(Status(String::from_utf8_lossy(&slurp(&dir.join("status")).ok()?).into_owned()))
     }
 
     fn value(&self, name: &str) -> Option<&str> {
@@ -200,7 +203,7 @@ struct Stat {
 
 impl Stat {
     fn read(dir: &Path) -> Option<Stat> {
-        Stat::parse(&fs::read(dir.join("stat")).ok()?)
+        Stat::parse(&slurp(&dir.join("stat")).ok()?)
     }
 
     fn parse(line: &[u8]) -> Option<Stat> {
@@ -272,6 +275,32 @@ pub(crate) fn link(path: &Path) -> Vec<u8> {
     fs::read_link(path).map(|target| target.into_os_string().into_vec()).unwrap_or_default()
 }
 
+/// The whole of a small file. The files of /proc have no length to plan with, and asking them in small pieces costs
+/// more than the answer.
+pub(crate) fn slurp(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut file = fs::File::open(path)?;
+    let (mut bytes, mut used) = (vec![0; CHUNK_BYTES], 0);
+    loop {
+        let Some(room) = bytes.get_mut(used..).filter(|r| !r.is_empty()) else {
+            bytes.resize(bytes.len() * 4, 0);
+            continue;
+        };
+        match file.read(room) {
+            Ok(0) => break,
+            Ok(n) => used += n,
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    bytes.truncate(used);
+    Ok(bytes)
+}
+
+/// The same as text; empty when it cannot be read.
+pub(crate) fn text(path: &Path) -> String {
+    slurp(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+}
+
 fn with_slash(mut path: Vec<u8>) -> Vec<u8> {
     if path.last().is_some_and(|b| *b != b'/') {
         path.push(b'/');
@@ -300,6 +329,8 @@ const CAP_FOWNER: u32 = 3;
 /// /proc counts in USER_HZ, which is 100 on every architecture that Linux supports today.
 const NS_PER_TICK: u64 = 10_000_000;
 const TEXT_BYTES: usize = 4096;
+/// First read of a file; most files of /proc are smaller.
+const CHUNK_BYTES: usize = 4096;
 /// Those that live events carry.
 const CONTROLLERS: [&str; 5] = ["cpuset", "cpu", "cpuacct", "io", "memory"];
 

@@ -2,7 +2,7 @@
 //! Comes in: lines of tcp, tcp6, udp, udp6, raw, raw6, unix, netlink. Goes out: both ends, the server's as destination.
 //! A line that does not parse is passed over.
 
-use crate::procs::number;
+use crate::procs::{number, slurp, text};
 use event::snapshot::{Fd, FdDetail, FdType, L4};
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -15,10 +15,14 @@ use std::path::Path;
 pub(crate) struct Namespaces(HashMap<u64, Sockets>);
 
 impl Namespaces {
-    /// The sockets of the namespace that the process at `dir` lives in.
-    pub fn of(&mut self, dir: &Path) -> &Sockets {
-        let namespace = fs::metadata(dir.join("ns/net")).map_or(0, |m| m.ino());
-        self.0.entry(namespace).or_insert_with(|| Sockets::read(&dir.join("net")))
+    /// Which network namespace the process at `dir` lives in.
+    pub fn number(dir: &Path) -> u64 {
+        fs::metadata(dir.join("ns/net")).map_or(0, |m| m.ino())
+    }
+
+    /// The sockets of namespace `number`, read through the process at `dir` when they are not known yet.
+    pub fn of(&mut self, number: u64, dir: &Path) -> &Sockets {
+        self.0.entry(number).or_insert_with(|| Sockets::read(&dir.join("net")))
     }
 }
 
@@ -41,10 +45,10 @@ impl Sockets {
             ("raw", L4::Raw),
             ("raw6", L4::Raw),
         ] {
-            sockets.internet(&fs::read_to_string(net.join(file)).unwrap_or_default(), l4);
+            sockets.internet(&text(&net.join(file)), l4);
         }
-        sockets.unix(&fs::read(net.join("unix")).unwrap_or_default());
-        sockets.netlink(&fs::read_to_string(net.join("netlink")).unwrap_or_default());
+        sockets.unix(&slurp(&net.join("unix")).unwrap_or_default());
+        sockets.netlink(&text(&net.join("netlink")));
         sockets
     }
 

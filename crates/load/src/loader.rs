@@ -5,7 +5,7 @@ use crate::error::{Error, Refused};
 use crate::ffi::{self, LogBuffer};
 use crate::map::Map;
 use crate::object::Object;
-use libbpf_rs::{ObjectBuilder, OpenObject, PrintLevel, ProgramAttachType};
+use libbpf_rs::{ObjectBuilder, OpenObject, PrintLevel, ProgramAttachType, ProgramType};
 use std::cell::RefCell;
 use std::os::fd::AsFd;
 use std::sync::Once;
@@ -24,6 +24,7 @@ pub struct Loader<'a> {
     attach_types: Vec<(String, ProgramAttachType)>,
     only: Option<Vec<String>>,
     statistics: bool,
+    raw_tracepoints: bool,
 }
 
 /// A program as the object declares it.
@@ -51,6 +52,7 @@ impl<'a> Loader<'a> {
             attach_types: Vec::new(),
             only: None,
             statistics: false,
+            raw_tracepoints: false,
         }
     }
 
@@ -113,6 +115,14 @@ impl<'a> Loader<'a> {
     #[must_use]
     pub fn statistics(mut self) -> Self {
         self.statistics = true;
+        self
+    }
+
+    /// Loads `tp_btf/NAME` programs as raw tracepoints: for kernels that refuse the former. They get untyped arguments,
+    /// so the programs must be written for both; attach them with [`Object::attach_raw_tracepoint`].
+    #[must_use]
+    pub fn raw_tracepoints(mut self) -> Self {
+        self.raw_tracepoints = true;
         self
     }
 
@@ -235,6 +245,10 @@ impl<'a> Loader<'a> {
             if let Some((_, ty)) = self.attach_types.iter().find(|(n, _)| *n == name) {
                 program.set_attach_type(ty.clone());
             }
+            if self.raw_tracepoints && program.section().to_string_lossy().starts_with(TP_BTF) {
+                program.set_prog_type(ProgramType::RawTracepoint);
+                program.set_attach_type(ProgramAttachType::CgroupInetIngress); // 0: none, as that type wants it
+            }
             log.attach(&mut program);
             if self.statistics {
                 program.set_log_level(BPF_LOG_STATS);
@@ -266,6 +280,9 @@ fn said_about(said: &[String]) -> String {
 fn is_section(map: &str, section: &str) -> bool {
     map == section || map.split_once('.').is_some_and(|(_, rest)| section.strip_prefix('.') == Some(rest))
 }
+
+/// Sections of BTF raw tracepoints.
+pub(crate) const TP_BTF: &str = "tp_btf/";
 
 /// uapi/linux/bpf.h does not name it: include/linux/bpf_verifier.h, Linux 5.2.
 const BPF_LOG_STATS: u32 = 4;

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::ffi::{self, LogBuffer};
+use crate::loader::TP_BTF;
 use crate::map::Map;
 use libbpf_rs::{MapCore, ProgramMut};
 use std::io::Read;
@@ -62,6 +63,17 @@ impl Object {
         let found = self.program(program)?;
         let link = ffi::attach_auto(&found);
         Link::new(program, link.map_err(|errno| attach_error(program, errno))?)
+    }
+
+    /// Attaches a program loaded by [`crate::Loader::raw_tracepoints`] to the tracepoint that its section names.
+    ///
+    /// # Errors
+    /// ENOENT when the kernel has no such tracepoint.
+    pub fn attach_raw_tracepoint(&self, program: &str) -> Result<Link, Error> {
+        let found = self.program(program)?;
+        let section = found.section().to_string_lossy().into_owned();
+        let link = found.attach_raw_tracepoint(section.trim_start_matches('?').trim_start_matches(TP_BTF));
+        Link::new(program, link.map_err(|e| Error::call("attach program", program, &e))?)
     }
 
     /// Attaches to a cgroup, by its open folder.

@@ -405,3 +405,26 @@ fn descriptions_name_what_rules_use() {
     assert!(text.contains(&format!("{:<50} a long description\n\n", "r")), "{text}");
     assert_eq!(loader.describe_text(Some("nosuch")), None);
 }
+
+#[test]
+fn programs_say_what_they_need() {
+    let program = |condition: &str| {
+        let text = format!("- {{rule: r, desc: d, condition: '{condition}', output: o, priority: INFO}}\n");
+        let (loader, result) = load_all(&[&text]);
+        assert!(result.successful(), "{}", result.verbose());
+        loader.rule_set().program(Matching::First)
+    };
+    let names = |program: &rules::Program| {
+        program.needed_syscalls().iter().filter_map(|sc| sc.name()).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let some = program("evt.type in (openat, madvise) and fd.sip.name in (b.example, a.example)");
+    assert_eq!(names(&some), ["madvise", "openat"]);
+    assert_eq!(some.host_names(), ["a.example", "b.example"]);
+    let source = some.source("syscall").expect("a source");
+    assert!(some.wants(source, event::Kind::SYSCALL_OPENAT_2_X) && some.wants(source, event::Kind::GENERIC_X));
+    assert!(some.wants(source, event::Kind::ASYNCEVENT_E) && !some.wants(source, event::Kind::SYSCALL_CLOSE_X));
+    assert_eq!(names(&program("proc.name = a")).len(), event::Sc::all().count());
+    let never = program("evt.type = openat and evt.num = 0");
+    assert_eq!((never.needed_kinds().count(), names(&never).len()), (0, 0));
+    assert!(names(&program("evt.type = procexit")).contains(&"sched_process_exit".to_owned()));
+}

@@ -16,6 +16,9 @@ struct {
 
 enum { TS_COMPAT = 2, NR_socketcall32 = 102 };
 
+/* A register of the caller: BTF hooks know what they are given, raw tracepoints get an address. */
+#define REG(regs, name) (raw ? GET(pt_regs, regs, name) : (regs)->name)
+
 /* Calls of socketcall(2) in their order, as x86-64 numbers. */
 const __u16 socket_calls[32] = {
 	[1] = NR_socket, [2] = NR_bind, [3] = NR_connect, [4] = NR_listen, [5] = NR_accept, [6] = NR_getsockname,
@@ -47,7 +50,7 @@ static __always_inline __u32 compat_call(struct pt_regs *regs, __u32 nr)
 	if (nr == NR_execve || nr == NR_execveat)
 		return nr;
 	if (nr == NR_socketcall32)
-		return socket_calls[regs->bx & 31] ?: 0xffff;
+		return socket_calls[REG(regs, bx) & 31] ?: 0xffff;
 	call = ia32_calls[nr & (CALLS - 1)];
 	return call ? call - 1 : 0xffff;
 }
@@ -57,20 +60,20 @@ static __always_inline void take_arguments(struct scratch *s, struct pt_regs *re
 	__u32 i;
 
 	if (!s->compat) {
-		s->args[0] = regs->di;
-		s->args[1] = regs->si;
-		s->args[2] = regs->dx;
-		s->args[3] = regs->r10;
-		s->args[4] = regs->r8;
-		s->args[5] = regs->r9;
+		s->args[0] = REG(regs, di);
+		s->args[1] = REG(regs, si);
+		s->args[2] = REG(regs, dx);
+		s->args[3] = REG(regs, r10);
+		s->args[4] = REG(regs, r8);
+		s->args[5] = REG(regs, r9);
 		return;
 	}
-	s->args[0] = (__u32)regs->bx;
-	s->args[1] = (__u32)regs->cx;
-	s->args[2] = (__u32)regs->dx;
-	s->args[3] = (__u32)regs->si;
-	s->args[4] = (__u32)regs->di;
-	s->args[5] = (__u32)regs->bp;
+	s->args[0] = (__u32)REG(regs, bx);
+	s->args[1] = (__u32)REG(regs, cx);
+	s->args[2] = (__u32)REG(regs, dx);
+	s->args[3] = (__u32)REG(regs, si);
+	s->args[4] = (__u32)REG(regs, di);
+	s->args[5] = (__u32)REG(regs, bp);
 	if (original == NR_socketcall32) {
 		__u32 given[6] = {};
 
@@ -84,7 +87,7 @@ SEC("tp_btf/sys_exit")
 int sys_exit(__u64 *ctx)
 {
 	struct pt_regs *regs = (struct pt_regs *)ctx[0];
-	__u32 nr = regs->orig_ax, original = nr;
+	__u32 nr = REG(regs, orig_ax), original = nr;
 	struct scratch *s;
 	bool compat;
 	__u8 wanted;

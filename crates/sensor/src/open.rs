@@ -54,6 +54,7 @@ pub struct Sensor {
     decode_errors: u64,
     idle: Duration,
     boot_ns: u64,
+    way: Way,
 }
 
 impl Sensor {
@@ -63,12 +64,31 @@ impl Sensor {
     /// Only what leaves nothing to watch with: no privilege, no BTF, no memory for the rings, the hook refused that
     /// every system call comes through.
     pub fn open(options: Options) -> Result<(Sensor, Vec<Blind>), Error> {
+        Sensor::open_in(options, &ways())
+    }
+
+    /// The first way in which the kernel takes what is vital; of the last one, whatever it takes.
+    fn open_in(options: Options, ways: &[Way]) -> Result<(Sensor, Vec<Blind>), Error> {
         check_buffer(options.buffer_bytes)?;
         let possible = cpus::possible()?;
         let buffers = make_rings(&options)?;
         let boot_ns = cpus::boot_ns();
-        let (object, refused) = load(&options, &possible, buffers.first().map(|b| &b.1), boot_ns)?;
-        let mut blind: Vec<Blind> = refused.iter().map(of_refused).collect();
+        let mut blind: Vec<Blind> = Vec::new();
+        let mut last: Option<(Object, Way)> = None;
+        for way in ways {
+            let (object, refused) = load(&options, *way, &possible, buffers.first().map(|b| &b.1), boot_ns)?;
+            let vital = refused.iter().find(|r| is_vital(&r.program));
+            match vital {
+                Some(r) if ways.last() != Some(way) => blind.push(way.given_up(r)),
+                _ => blind.extend(refused.iter().map(of_refused)),
+            }
+            let taken = vital.is_none();
+            last = Some((object, *way));
+            if taken {
+                break;
+            }
+        }
+        let (object, way) = last.ok_or_else(|| Error::Blind("no way to attach".to_owned()))?;
         share_rings(&object.map("rings")?, &possible, &buffers)?;
         let fillers = object.map("fillers")?;
         for hook in HOOKS {
@@ -90,6 +110,7 @@ impl Sensor {
             decode_errors: 0,
             idle: SHORTEST,
             boot_ns,
+            way,
         };
         blind.extend(sensor.select(&wanted)?);
         sensor.check_sight(&blind)?;
@@ -163,7 +184,12 @@ impl Sensor {
         if !self.object.has_program(hook.program) {
             return None; // reported when it was refused
         }
-        match self.object.attach(hook.program) {
+        let attached = if self.way.raw {
+            self.object.attach_raw_tracepoint(hook.program)
+        } else {
+            self.object.attach(hook.program)
+        };
+        match attached {
             Ok(link) => {
                 self.links.push((hook.program, link));
                 None
@@ -174,12 +200,40 @@ impl Sensor {
 
     /// Without `sys_exit` and its plain filler a start would only pretend to watch.
     fn check_sight(&self, blind: &[Blind]) -> Result<(), Error> {
-        let vital = |b: &&Blind| b.program == "sys_exit" || b.program == "fill_plain";
-        match blind.iter().find(vital) {
+        match blind.iter().find(|b| is_vital(&b.program)) {
             Some(b) => Err(Error::Blind(b.cause.clone())),
             None => Ok(()),
         }
     }
+}
+
+/// How the programs reach the kernel's structures, and what kind of hook they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Way {
+    /// Numbers can be given a type and followed by plain loads.
+    casts: bool,
+    /// Raw tracepoints instead of BTF ones.
+    raw: bool,
+}
+
+impl Way {
+    /// Says why this way was not taken; nothing stays unseen for it.
+    fn given_up(self, refused: &Refused) -> Blind {
+        let program = if self.casts { "typed loads" } else { "BTF tracepoints" };
+        Blind { program: program.to_owned(), events: "nothing, another way was taken", cause: refused.to_string() }
+    }
+}
+
+/// From the cheapest to the most modest. Typed loads need 6.4 (see docs/design/sensor.md).
+fn ways() -> Vec<Way> {
+    let all = [(true, false), (false, false), (false, true)].map(|(casts, raw)| Way { casts, raw });
+    let casts = kernel_release() >= (6, 4);
+    all.into_iter().filter(|way| casts || !way.casts).collect()
+}
+
+/// Without these a start would only pretend to watch.
+fn is_vital(program: &str) -> bool {
+    program == "sys_exit" || program == "fill_plain"
 }
 
 fn check_buffer(bytes: u32) -> Result<(), Error> {
@@ -218,6 +272,7 @@ fn map_ring(cpu: u16, map: &Map) -> Result<(u16, Ring), Error> {
 
 fn load(
     options: &Options,
+    way: Way,
     possible: &[u16],
     ring: Option<&Map>,
     boot_ns: u64,
@@ -226,7 +281,8 @@ fn load(
     let mut loader = Loader::new("sensor", OBJECT)
         .global("boot_ns", &boot_ns.to_ne_bytes())
         .global("snaplen", &u32::from(options.snaplen).to_ne_bytes())
-        .global("casts", &[u8::from(kernel_release() >= (6, 4))])
+        .global("casts", &[u8::from(way.casts)])
+        .global("raw", &[u8::from(way.raw)])
         .global("drop_failed", &[u8::from(options.drop_failed)])
         .max_entries("scratches", cpus * AREAS)
         .max_entries("rings", cpus);
@@ -235,6 +291,9 @@ fn load(
     }
     for hook in HOOKS.iter().filter(|h| h.place == Place::Enter) {
         loader = loader.autoload(hook.program, options.enter_copies);
+    }
+    if way.raw {
+        loader = loader.raw_tracepoints();
     }
     Ok(loader.load_what_loads()?)
 }
@@ -339,6 +398,59 @@ mod tests {
             "{refused:?}"
         );
         assert!(refused.iter().all(|r| r.to_string().starts_with("load program `")));
+    }
+
+    /// Sizes that both sides write down, as the loaded maps have them.
+    #[test]
+    fn both_sides_agree_on_sizes() {
+        let object = match objects()[0].clone().only(["sys_exit"]).load() {
+            Ok(object) => object,
+            Err(e) => return println!("skipped: {e}"),
+        };
+        let value_bytes = |map: &str| object.map(map).expect("the map").value_bytes() as usize;
+        assert_eq!(value_bytes(".data.selected"), CALLS);
+        assert!(value_bytes("counts") >= crate::Counter::ALL.len() * 8);
+        assert_eq!(object.map("scratches").expect("the map").max_entries(), AREAS);
+        let slots = HOOKS.iter().filter(|h| matches!(h.place, Place::Filler(_))).count();
+        assert_eq!(object.map("fillers").expect("the map").max_entries() as usize, slots);
+    }
+
+    #[test]
+    fn every_program_has_a_hook_and_every_hook_a_program() {
+        let programs: BTreeSet<String> =
+            objects()[0].programs().expect("a BPF object").into_iter().map(|p| p.name).collect();
+        let hooks: BTreeSet<String> = HOOKS.iter().map(|h| h.program.to_owned()).collect();
+        assert_eq!(programs, hooks);
+    }
+
+    /// Each way on its own shows paths and files.
+    #[test]
+    fn every_way_shows_the_same() {
+        for way in ways() {
+            let options = Options { selected: BTreeSet::from([Sc::UNLINK, Sc::OPENAT]), ..Options::default() };
+            let (mut sensor, blind) = match Sensor::open_in(options, &[way]) {
+                Ok(opened) => opened,
+                Err(e) => return println!("skipped: {e}"),
+            };
+            assert!(blind.is_empty(), "{way:?}: {blind:?}");
+            let _ = std::fs::remove_file("/nonexistent/way");
+            let _ = std::fs::File::open("/proc/self/comm");
+            let (mut path, mut ino) = (Vec::new(), 0);
+            let end = std::time::Instant::now() + Duration::from_secs(30);
+            while path.is_empty() || ino == 0 {
+                assert!(std::time::Instant::now() < end, "{way:?}: {:?}", sensor.stats());
+                let taken = sensor.poll(|e| match e.kind {
+                    event::Kind::SYSCALL_UNLINK_2_X if e.text(1) == Some(b"/nonexistent/way") => {
+                        path = b"seen".to_vec();
+                    }
+                    event::Kind::SYSCALL_OPENAT_2_X if e.text(2) == Some(b"/proc/self/comm") => {
+                        ino = e.u64(6).unwrap_or(0);
+                    }
+                    _ => {}
+                });
+                sensor.rest(taken);
+            }
+        }
     }
 
     #[test]

@@ -76,6 +76,12 @@ pub struct LinkCreate {
 
 /// Loads a program; the log is filled when a buffer is given and the verifier ran.
 pub fn program_load(request: &ProgramLoad<'_>, log: Option<&mut Vec<u8>>) -> Result<OwnedFd, Errno> {
+    let mut attr = attributes(request)?;
+    let Some(log) = log else { return new_fd(PROG_LOAD, &mut attr) };
+    load_with_log(&mut attr, LOG_INSTRUCTIONS, log)
+}
+
+fn attributes(request: &ProgramLoad<'_>) -> Result<ProgramAttr, Errno> {
     let mut attr = ProgramAttr {
         program_type: request.program_type,
         insn_count: u32::try_from(request.insns.len()).map_err(|_| libc::E2BIG)?,
@@ -95,11 +101,27 @@ pub fn program_load(request: &ProgramLoad<'_>, log: Option<&mut Vec<u8>>) -> Res
     if attr.func_info_count == 0 {
         attr.func_info = 0;
     }
-    let Some(log) = log else { return new_fd(PROG_LOAD, &mut attr) };
+    Ok(attr)
+}
+
+/// Loads a program and says how many instructions the verifier went through; `None` when it does not tell (before Linux 5.2)
+/// or never started.
+pub fn program_load_counted(request: &ProgramLoad<'_>, log: &mut Vec<u8>) -> (Result<OwnedFd, Errno>, Option<usize>) {
+    let mut attr = match attributes(request) {
+        Ok(attr) => attr,
+        Err(errno) => return (Err(errno), None),
+    };
+    let answer = load_with_log(&mut attr, LOG_STATISTICS, log);
+    let text = String::from_utf8_lossy(log);
+    let count = text.rsplit_once("processed ").and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
+    (answer, count)
+}
+
+fn load_with_log(attr: &mut ProgramAttr, level: u32, log: &mut Vec<u8>) -> Result<OwnedFd, Errno> {
     log.clear();
     log.resize(LOG_BYTES, 0);
-    (attr.log_level, attr.log_bytes, attr.log) = (1, LOG_BYTES as u32, log.as_mut_ptr() as u64);
-    let answer = new_fd(PROG_LOAD, &mut attr);
+    (attr.log_level, attr.log_bytes, attr.log) = (level, LOG_BYTES as u32, log.as_mut_ptr() as u64);
+    let answer = new_fd(PROG_LOAD, attr);
     let end = log.iter().position(|b| *b == 0).unwrap_or(log.len());
     log.truncate(end);
     answer
@@ -121,6 +143,12 @@ pub fn map_create(request: &MapCreate) -> Result<OwnedFd, Errno> {
         ..MapAttr::default()
     };
     new_fd(MAP_CREATE, &mut attr)
+}
+
+/// Makes a map's content unchangeable for user space, so that programs may take it for constant.
+pub fn map_freeze(map: BorrowedFd<'_>) -> Result<(), Errno> {
+    let mut attr = [map.as_raw_fd().cast_unsigned(), 0];
+    call(MAP_FREEZE, &mut attr).map(drop)
 }
 
 /// Creates a link for a loaded program. Dropping the answer detaches it again.
@@ -299,11 +327,15 @@ const PROG_NEXT_ID: u32 = 11;
 const MAP_NEXT_ID: u32 = 12;
 const RAW_TRACEPOINT_OPEN: u32 = 17;
 const BTF_LOAD: u32 = 18;
+const MAP_FREEZE: u32 = 22;
 const LINK_CREATE: u32 = 28;
 const LINK_NEXT_ID: u32 = 31;
 const TOKEN_CREATE: u32 = 36;
 /// `sizeof(struct bpf_func_info)`.
 const FUNC_INFO_BYTES: u32 = 8;
+/// `BPF_LOG_LEVEL1` and `BPF_LOG_STATS` of the kernel's `include/linux/bpf_verifier.h`.
+const LOG_INSTRUCTIONS: u32 = 1;
+const LOG_STATISTICS: u32 = 4;
 /// Enough for the few instructions of a probe.
 const LOG_BYTES: usize = 16384;
 

@@ -7,6 +7,7 @@
 pub mod bpf;
 pub mod errno;
 pub mod lsm;
+pub mod mapping;
 pub mod netlink;
 pub mod netns;
 pub mod notify;

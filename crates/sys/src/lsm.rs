@@ -21,8 +21,20 @@ fn name(id: u64) -> String {
 const SYS_LSM_LIST_MODULES: libc::c_long = 461;
 const FIRST_ID: u64 = 100;
 const NAMES: &[&str] = &[
-    "capability", "selinux", "smack", "tomoyo", "apparmor", "yama", "loadpin", "safesetid", "lockdown", "bpf", "landlock",
-    "ima", "evm", "ipe",
+    "capability",
+    "selinux",
+    "smack",
+    "tomoyo",
+    "apparmor",
+    "yama",
+    "loadpin",
+    "safesetid",
+    "lockdown",
+    "bpf",
+    "landlock",
+    "ima",
+    "evm",
+    "ipe",
 ];
 
 #[cfg(test)]

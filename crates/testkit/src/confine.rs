@@ -53,7 +53,10 @@ fn become_nobody(kept: CapabilitySet) -> Result<(), String> {
         rustix::thread::set_keep_capabilities(true).map_err(|e| e.to_string())?;
     }
     let (user, group) = (Uid::from_raw(65534), Gid::from_raw(65534));
-    setgroups(&[]).and_then(|()| setresgid(group, group, group)).and_then(|()| setresuid(user, user, user)).map_err(|e| e.to_string())?;
+    setgroups(&[])
+        .and_then(|()| setresgid(group, group, group))
+        .and_then(|()| setresuid(user, user, user))
+        .map_err(|e| e.to_string())?;
     set(CapabilitySets { effective: kept, permitted: kept, inheritable: kept })?;
     for bit in 0..64u32 {
         let one = CapabilitySet::from_bits_retain(1 << bit);
@@ -137,7 +140,8 @@ fn umount(path: &str) -> Result<(), String> {
 /// An empty directory, or an empty file, over the path.
 fn hide(path: &str) -> Result<(), String> {
     if Path::new(path).is_dir() {
-        return mount(Some("tmpfs"), path, Some("tmpfs"), MsFlags::empty(), Some("size=64k")).map_err(|e| e.to_string());
+        return mount(Some("tmpfs"), path, Some("tmpfs"), MsFlags::empty(), Some("size=64k"))
+            .map_err(|e| e.to_string());
     }
     bind(Path::new("/dev/null"), path)
 }

@@ -70,24 +70,82 @@ fn tell(needs: &Needs, lost: &BTreeSet<&str>, log: &Log) {
 
 /// The names of the events that a program of the sensor carries.
 fn lost_with(program: &str) -> BTreeSet<&'static str> {
-    let names = event::tables::events().iter().filter(|info| !info.is_enter).map(|info| (info.name, info.category));
-    let carries = |name: &str, category: &str| match program {
-        "fill_net" => {
-            category == "net" || matches!(name, "sendto" | "sendmsg" | "sendmmsg" | "recvfrom" | "recvmsg" | "recvmmsg")
-        }
-        "fill_io" => matches!(name, "readv" | "writev" | "preadv" | "pwritev"),
-        "fill_misc" => MISC.contains(&name),
-        _ => false,
-    };
-    names.filter(|(name, category)| carries(name, category)).map(|(name, _)| name).collect()
+    CARRIES
+        .iter()
+        .find(|(name, _)| *name == program)
+        .map(|(_, events)| events.iter().copied().collect())
+        .unwrap_or_default()
 }
 
-const MISC: &[&str] =
-    &["poll", "ppoll", "ptrace", "prctl", "getrlimit", "setrlimit", "prlimit", "quotactl", "bpf", "open_by_handle_at"];
+/// Programs without which watching goes on, and the events (as rules name them) that come through each alone. The rows of
+/// bpf/recipes.h say the same for the kernel side.
+const CARRIES: &[(&str, &[&str])] = &[
+    (
+        "fill_net",
+        &[
+            "accept",
+            "accept4",
+            "bind",
+            "connect",
+            "getsockopt",
+            "preadv",
+            "process_vm_readv",
+            "process_vm_writev",
+            "pwritev",
+            "readv",
+            "recv",
+            "recvfrom",
+            "recvmmsg",
+            "recvmsg",
+            "send",
+            "sendmmsg",
+            "sendmsg",
+            "sendto",
+            "setsockopt",
+            "socketpair",
+            "writev",
+        ],
+    ),
+    (
+        "fill_misc",
+        &[
+            "fsconfig",
+            "getrlimit",
+            "io_uring_setup",
+            "keyctl",
+            "open_by_handle_at",
+            "poll",
+            "ppoll",
+            "prctl",
+            "prlimit",
+            "ptrace",
+            "quotactl",
+            "semctl",
+            "semop",
+            "setrlimit",
+        ],
+    ),
+    ("fill_clone", &["clone", "clone3", "fork", "vfork"]),
+    // Execs that fail come through `fill_exec`, the others through this one.
+    ("on_exec", &["execve", "execveat"]),
+    ("on_exit", &["procexit"]),
+    ("on_switch", &["switch"]),
+    ("on_signal", &["signaldeliver"]),
+    ("on_fault_user", &["page_fault"]),
+    ("on_fault_kernel", &["page_fault"]),
+];
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn carried_events_exist() {
+        let exists = |name: &str| event::tables::events().iter().any(|info| info.name == name);
+        for (program, events) in CARRIES {
+            assert!(events.iter().all(|name| exists(name)), "{program}");
+        }
+    }
 
     #[test]
     fn tells_blind_from_weakened() {

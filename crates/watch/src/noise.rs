@@ -3,6 +3,7 @@
 //! ends. Memory is bounded per entry; when it is full, alerts pass rather than disappear.
 
 use crate::config::Noise as NoiseConfig;
+use rules::output::OutputFormat;
 use rules::{Rule, RuleId, RuleSet, matches_wildcard};
 use std::collections::HashMap;
 
@@ -54,6 +55,26 @@ impl Noise {
             |rule: &Rule| (0..entries.len()).filter(|at| entries.get(*at).is_some_and(|e| e.concerns(rule))).collect();
         let by_rule = rules.rules().iter().map(concerned).collect();
         Noise { entries, by_rule, ..Noise::default() }
+    }
+
+    /// Entries that concern no rule, and keys that name no field: they would do nothing without a word.
+    pub fn oddities(config: &[NoiseConfig], rules: &RuleSet) -> Vec<String> {
+        let mut oddities = Vec::new();
+        for (at, config) in config.iter().enumerate() {
+            let entry = Entry { config: config.clone(), seen: HashMap::new() };
+            if !rules.rules().iter().any(|rule| entry.concerns(rule)) {
+                let named = config.rule.as_ref().or(config.tag.as_ref()).map_or("", String::as_str);
+                oddities
+                    .push(format!("noise[{at}]: no loaded rule is named or tagged `{named}`, nothing is held back"));
+            }
+            let is_field = |key: &str, rule: &Rule| {
+                OutputFormat::compile(&format!("%{key}"), &rule.source, rules.catalogue()).is_ok()
+            };
+            for key in config.keys.iter().filter(|key| !rules.rules().iter().any(|rule| is_field(key, rule))) {
+                oddities.push(format!("noise[{at}]: no field is called `{key}`, it does not tell alerts apart"));
+            }
+        }
+        oddities
     }
 
     /// The fields whose values decide about alerts of `rule`; `None` when nothing is ever held back of it.

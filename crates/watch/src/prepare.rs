@@ -4,12 +4,14 @@
 
 use crate::config::{Config, ConfigError, LoadError};
 use crate::log::Log;
+use crate::noise::Noise;
 use crate::options::Options;
 use crate::rule_files::{self, ReadError, RuleTexts};
 use event::{Catalogue, FieldId, FieldInfo, ParamType};
 use rules::{AlertStyle, AppendOutput, Loader, Program, RuleSet, Setup};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// Rules that compiled, and the configuration they were compiled with.
 pub struct Prepared {
@@ -19,6 +21,8 @@ pub struct Prepared {
     pub rules: RuleSet,
     pub program: Program,
     pub hostname: String,
+    /// When reading files began: what changes later is not in here.
+    pub read_at: SystemTime,
 }
 
 /// Why a run cannot begin.
@@ -68,6 +72,7 @@ pub fn configure(options: &Options) -> Result<Config, PrepareError> {
 /// # Errors
 /// A file cannot be read or does not load; the log has its warnings.
 pub fn prepare(options: &Options, config: Config, log: &Log) -> Result<Prepared, PrepareError> {
+    let read_at = SystemTime::now();
     let texts = rule_texts(options, &config)?;
     let hostname = hostname(log)?;
     let (setup, _) = setup(&config);
@@ -85,9 +90,10 @@ pub fn prepare(options: &Options, config: Config, log: &Log) -> Result<Prepared,
     }
     let mut rules = loader.rule_set().clone();
     select(&mut rules, &config, log);
+    Noise::oddities(&config.noise, &rules).iter().for_each(|oddity| log.warning(oddity));
     let program = rules.program(config.matching);
     log_enabled(&rules, log);
-    Ok(Prepared { config, texts, loader, rules, program, hostname })
+    Ok(Prepared { config, texts, loader, rules, program, hostname, read_at })
 }
 
 /// What rules are loaded against, and the static fields with their values.

@@ -19,6 +19,8 @@ pub struct Recorder {
     path: PathBuf,
     writer: Option<Writer<File>>,
     pub events: u64,
+    /// Events that no capture block can hold.
+    pub too_large: u64,
 }
 
 impl Recorder {
@@ -34,7 +36,7 @@ impl Recorder {
         let wrong = |error: io::Error| format!("recording `{}`: {error}", path.display());
         let file = File::create(path).map_err(wrong)?;
         let writer = Writer::new(file, compression, snapshot).map_err(wrong)?;
-        Ok(Recorder { path: path.to_owned(), writer: Some(writer), events: 0 })
+        Ok(Recorder { path: path.to_owned(), writer: Some(writer), events: 0, too_large: 0 })
     }
 
     /// Appends one event.
@@ -42,29 +44,34 @@ impl Recorder {
         let Some(writer) = &mut self.writer else { return };
         match writer.event(event, state_only) {
             Ok(()) => self.events += 1,
-            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
-            Err(error) => {
-                log.error(&format!(
-                    "recording `{}`: {error}: stopped after {} events",
-                    self.path.display(),
-                    self.events
-                ));
-                self.writer = None;
-            }
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => self.too_large += 1,
+            Err(error) => self.give_up(&error, log),
         }
     }
 
+    fn give_up(&mut self, error: &io::Error, log: &Log) {
+        log.error(&format!("recording `{}`: {error}: stopped after {} events", self.path.display(), self.events));
+        self.writer = None;
+    }
+
     /// A new section: a capture that is being replayed started anew.
-    pub fn section(&mut self, snapshot: &Snapshot) {
+    pub fn section(&mut self, snapshot: &Snapshot, log: &Log) {
         if let Some(writer) = &mut self.writer
-            && writer.section(snapshot).is_err()
+            && let Err(error) = writer.section(snapshot)
         {
-            self.writer = None;
+            self.give_up(&error, log);
         }
     }
 
     /// Completes the file.
     pub fn finish(self, log: &Log) {
+        if self.too_large > 0 {
+            log.warning(&format!(
+                "recording `{}`: {} events are missing: too large for a capture",
+                self.path.display(),
+                self.too_large
+            ));
+        }
         match self.writer.map(Writer::finish) {
             Some(Ok(_)) => log.info(&format!("Recorded {} events to {}", self.events, self.path.display())),
             Some(Err(error)) => log.error(&format!("recording `{}`: {error}", self.path.display())),

@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// What the reloading thread found.
 pub enum News {
@@ -116,6 +116,7 @@ pub struct Watched {
     pub directories: Vec<PathBuf>,
     /// `watch_config_files`
     pub enabled: bool,
+    read_at: SystemTime,
     outputs: String,
     fixed: String,
 }
@@ -127,6 +128,7 @@ impl Watched {
             files,
             directories,
             enabled: prepared.config.watch_files,
+            read_at: prepared.read_at,
             outputs: output_key(&prepared.config),
             fixed: fixed_key(&prepared.config),
         }
@@ -166,7 +168,7 @@ struct Work {
 impl Work {
     fn run(mut self) {
         let mut inotify = self.watch_files();
-        let mut changed: Option<Instant> = None;
+        let mut changed = (self.watched.enabled && self.changed_unseen()).then(Instant::now);
         while !self.shared.stop.load(Ordering::Acquire) {
             std::thread::sleep(TICK);
             self.free_retired();
@@ -182,6 +184,12 @@ impl Work {
                 inotify = self.watch_files();
             }
         }
+    }
+
+    /// Files that changed after they were read and before they were watched.
+    fn changed_unseen(&self) -> bool {
+        let modified = |path: &PathBuf| std::fs::metadata(path).and_then(|metadata| metadata.modified());
+        self.watched.files.iter().any(|file| modified(file).map_or(true, |at| at > self.watched.read_at))
     }
 
     fn reload(&mut self) {

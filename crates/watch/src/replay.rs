@@ -192,7 +192,7 @@ impl<'a> Run<'a> {
     fn section(&mut self, snapshot: &Snapshot) {
         self.judge.engine.seed(snapshot.clone());
         if let Some(recorder) = &mut self.recorder {
-            recorder.section(snapshot);
+            recorder.section(snapshot, self.log);
         }
     }
 

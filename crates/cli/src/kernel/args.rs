@@ -44,7 +44,7 @@ impl Parsed {
 }
 
 /// Parses the words after the program name.
-pub fn parse(program: &str, native: bool, args: &[String]) -> Result<Parsed, Envelope> {
+pub fn parse(program: &str, native: bool, args: &[String]) -> Result<Parsed, Box<Envelope>> {
     let mut parsed = Parsed { native, ..Parsed::default() };
     let at = subcommand(args);
     if let Some(word) = at.and_then(|at| args.get(at)) {
@@ -89,20 +89,25 @@ fn long<'a>(
     path: &str,
     word: &str,
     words: &mut impl Iterator<Item = &'a str>,
-) -> Result<(), Envelope> {
-    let (name, value) = word.trim_start_matches("--").split_once('=').map_or((word.trim_start_matches("--"), None), |(n, v)| (n, Some(v)));
+) -> Result<(), Box<Envelope>> {
+    let (name, value) = word
+        .trim_start_matches("--")
+        .split_once('=')
+        .map_or((word.trim_start_matches("--"), None), |(n, v)| (n, Some(v)));
     match name {
         "help" => parsed.help = true,
         "mcp" => parsed.mcp = native_bool(value),
         "jsonschema" => parsed.jsonschema = Some(value.unwrap_or("").to_owned()),
         _ => {
-            let flag = lookup(parsed, |flag| flag.name == name).ok_or_else(|| Envelope {
-                error: "unknown_flag",
-                status: 12,
-                message: format!("unknown flag: --{name}"),
-                flag: Some(name.to_owned()),
-                command: Some(path.to_owned()),
-                ..Envelope::default()
+            let flag = lookup(parsed, |flag| flag.name == name).ok_or_else(|| {
+                Box::new(Envelope {
+                    error: "unknown_flag",
+                    status: 12,
+                    message: format!("unknown flag: --{name}"),
+                    flag: Some(name.to_owned()),
+                    command: Some(path.to_owned()),
+                    ..Envelope::default()
+                })
             })?;
             take(parsed, path, flag, value, words)?;
         }
@@ -120,7 +125,7 @@ fn short<'a>(
     path: &str,
     word: &str,
     words: &mut impl Iterator<Item = &'a str>,
-) -> Result<(), Envelope> {
+) -> Result<(), Box<Envelope>> {
     let bundle = word.trim_start_matches('-');
     for (at, letter) in bundle.char_indices() {
         if letter == 'h' {
@@ -152,7 +157,7 @@ fn take<'a>(
     flag: &'static Flag,
     value: Option<&str>,
     words: &mut impl Iterator<Item = &'a str>,
-) -> Result<(), Envelope> {
+) -> Result<(), Box<Envelope>> {
     if flag.value == Value::Bool {
         let text = value.unwrap_or("true");
         let on = boolean(text).ok_or_else(|| {
@@ -168,7 +173,8 @@ fn take<'a>(
     };
     match flag.value {
         Value::Features => {
-            let items = features_of(text, parsed.native).map_err(|error| bad_value(path, flag, text, "feature", &error.to_string()))?;
+            let items = features_of(text, parsed.native)
+                .map_err(|error| bad_value(path, flag, text, "feature", &error.to_string()))?;
             parsed.require.get_or_insert_default().extend(items);
         }
         Value::Choice(words) if !words.contains(&text) => {
@@ -198,27 +204,33 @@ fn boolean(text: &str) -> Option<bool> {
     }
 }
 
-fn invalid(path: &str, message: String) -> Envelope {
-    Envelope { error: "invalid_flag_value", status: 11, message, command: Some(path.to_owned()), ..Envelope::default() }
+fn invalid(path: &str, message: String) -> Box<Envelope> {
+    Box::new(Envelope {
+        error: "invalid_flag_value",
+        status: 11,
+        message,
+        command: Some(path.to_owned()),
+        ..Envelope::default()
+    })
 }
 
-fn bad_value(path: &str, flag: &Flag, got: &str, expected: &'static str, why: &str) -> Envelope {
+fn bad_value(path: &str, flag: &Flag, got: &str, expected: &'static str, why: &str) -> Box<Envelope> {
     let name = flag.short.map_or_else(|| format!("--{}", flag.name), |short| format!("-{short}, --{}", flag.name));
-    Envelope {
+    Box::new(Envelope {
         flag: Some(flag.name.to_owned()),
         got: Some(got.to_owned()),
         expected: Some(expected),
-        ..invalid(path, format!("invalid argument \"{got}\" for \"{name}\" flag: {why}"))
-    }
+        ..*invalid(path, format!("invalid argument \"{got}\" for \"{name}\" flag: {why}"))
+    })
 }
 
-fn unknown_command(program: &str, word: &str) -> Envelope {
+fn unknown_command(program: &str, word: &str) -> Box<Envelope> {
     let near: Vec<&str> = AVAILABLE.iter().copied().filter(|name| is_near(word, name)).collect();
     let mut message = format!("unknown command \"{word}\" for \"{program}\"");
     if !near.is_empty() {
         message.push_str(&format!("\n\nDid you mean this?\n\t{}\n", near.join("\n\t")));
     }
-    Envelope {
+    Box::new(Envelope {
         error: "unknown_command",
         status: 14,
         message,
@@ -226,7 +238,7 @@ fn unknown_command(program: &str, word: &str) -> Envelope {
         command: Some(program.to_owned()),
         available: AVAILABLE.to_vec(),
         ..Envelope::default()
-    }
+    })
 }
 
 fn is_near(word: &str, name: &'static str) -> bool {
@@ -244,7 +256,7 @@ pub const AVAILABLE: &[&str] = &["check", "completion", "config", "help", "probe
 mod tests {
     use super::*;
 
-    fn of(words: &[&str]) -> Result<Parsed, Envelope> {
+    fn of(words: &[&str]) -> Result<Parsed, Box<Envelope>> {
         parse("kfeatures", false, &words.iter().map(ToString::to_string).collect::<Vec<_>>())
     }
 

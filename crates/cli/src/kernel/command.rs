@@ -61,13 +61,15 @@ impl Flag {
     }
 }
 
-const JSON: Flag = Flag { name: "json", short: Some('j'), value: Value::Bool, help: "Output as JSON", required: false, native: false };
+const JSON: Flag =
+    Flag { name: "json", short: Some('j'), value: Value::Bool, help: "Output as JSON", required: false, native: false };
 
 const fn ours(name: &'static str, value: Value, help: &'static str) -> Flag {
     Flag { name, short: None, value, help, required: false, native: true }
 }
 
-pub const ROOT_LONG: &str = "kfeatures probes kernel capabilities for eBPF: program types, security modules, capabilities,
+pub const ROOT_LONG: &str =
+    "kfeatures probes kernel capabilities for eBPF: program types, security modules, capabilities,
 file systems and settings. It tells what this kernel can run and, if not, why and what fixes it.";
 
 /// In alphabetical order.

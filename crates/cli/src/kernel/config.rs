@@ -17,7 +17,11 @@ pub fn run(style: Style<'_>, parsed: &Parsed) -> Output {
 
 fn show(style: Style<'_>, parsed: &Parsed, config: &Config) -> Output {
     let asked = style.native && !parsed.operands.is_empty();
-    let rows = if asked { parsed.operands.iter().map(|name| row(config, name)).collect() } else { report::config_rows(config) };
+    let rows = if asked {
+        parsed.operands.iter().map(|name| row(config, name)).collect()
+    } else {
+        report::config_rows(config)
+    };
     if parsed.is_on("json") {
         let mut pairs: Vec<(String, Json)> = rows.into_iter().map(|(key, value)| (key, value.into())).collect();
         pairs.sort_by(|a, b| a.0.cmp(&b.0));

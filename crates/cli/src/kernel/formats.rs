@@ -51,7 +51,10 @@ impl Object {
         };
         for refusal in self.loaded.iter().flat_map(|loaded| &loaded.refused) {
             let place = refusal.source.clone().unwrap_or_else(|| self.path.clone());
-            all.push(Trouble { place: Some(place), ..plain("load", &format!("program `{}`", refusal.program), &refusal.reason) });
+            all.push(Trouble {
+                place: Some(place),
+                ..plain("load", &format!("program `{}`", refusal.program), &refusal.reason)
+            });
         }
         all.extend(self.loaded.iter().filter_map(|l| l.error.as_deref()).map(|why| plain("load", "object", why)));
         all
@@ -59,7 +62,8 @@ impl Object {
 
     fn found(&self, report: &ObjectReport) -> Vec<Trouble> {
         let failing = Report { rows: report.rows.clone() };
-        let mut all: Vec<Trouble> = failing.failures().filter(|row| counts(row)).map(|row| trouble(row, Some(&self.path))).collect();
+        let mut all: Vec<Trouble> =
+            failing.failures().filter(|row| counts(row)).map(|row| trouble(row, Some(&self.path))).collect();
         for access in report.accesses.iter().filter(|a| matches!(a.verdict, "missing" | "malformed" | "unknown")) {
             all.push(Trouble {
                 id: "co-re".into(),
@@ -106,7 +110,8 @@ impl Object {
         for access in &report.accesses {
             let note = access.reason.as_ref().map(|r| format!(": {r}")).unwrap_or_default();
             let place = access.source.as_ref().map(|s| format!(" ({s})")).unwrap_or_default();
-            let _ = writeln!(out, "  {:<7} access {} in `{}`{place}{note}", access.verdict, access.access, access.program);
+            let _ =
+                writeln!(out, "  {:<7} access {} in `{}`{place}{note}", access.verdict, access.access, access.program);
         }
         for finding in &report.findings {
             let _ = writeln!(out, "  {}: {}: {}", finding.severity, finding.subject, finding.reason);
@@ -177,7 +182,8 @@ impl Checked {
         let mut cases: Vec<(String, Option<String>)> =
             self.report.rows.iter().map(|row| (row.requirement.clone(), failure_of(row))).collect();
         cases.extend(self.objects.iter().map(|object| {
-            let said: Vec<String> = object.troubles().into_iter().map(|t| format!("{}: {}", t.subject, t.text)).collect();
+            let said: Vec<String> =
+                object.troubles().into_iter().map(|t| format!("{}: {}", t.subject, t.text)).collect();
             (object.path.clone(), (!object.is_ok()).then(|| said.join("\n")))
         }));
         let failed = cases.iter().filter(|(_, failure)| failure.is_some()).count();
@@ -253,7 +259,8 @@ fn counts(row: &Row) -> bool {
 }
 
 fn failure_of(row: &Row) -> Option<String> {
-    (!row.optional && !row.answer.is_supported()).then(|| row.answer.reason().map(ToString::to_string).unwrap_or_default())
+    (!row.optional && !row.answer.is_supported())
+        .then(|| row.answer.reason().map(ToString::to_string).unwrap_or_default())
 }
 
 fn xml(text: &str) -> String {

@@ -70,7 +70,8 @@ pub fn complete(words: &[String], descriptions: bool) -> String {
     let (candidates, directive) = candidates(command, before, partial);
     let mut out = String::new();
     for (name, about) in candidates {
-        let _ = if descriptions && !about.is_empty() { writeln!(out, "{name}\t{about}") } else { writeln!(out, "{name}") };
+        let _ =
+            if descriptions && !about.is_empty() { writeln!(out, "{name}\t{about}") } else { writeln!(out, "{name}") };
     }
     let _ = writeln!(out, ":{directive}");
     out
@@ -96,7 +97,11 @@ fn candidates(command: Option<&'static Command>, before: &[String], partial: &st
 
 /// A required flag hides the others until it is given.
 fn flags(command: &'static Command, before: &[String], partial: &str) -> Vec<(String, String)> {
-    let given = |flag: &Flag| before.iter().any(|word| *word == format!("--{}", flag.name) || flag.short.is_some_and(|c| *word == format!("-{c}")));
+    let given = |flag: &Flag| {
+        before
+            .iter()
+            .any(|word| *word == format!("--{}", flag.name) || flag.short.is_some_and(|c| *word == format!("-{c}")))
+    };
     let missing: Vec<_> = command.flags(false).filter(|flag| flag.required && !given(flag)).collect();
     let offered: Vec<&Flag> = if missing.is_empty() { command.flags(false).collect() } else { missing };
     let shown = offered.into_iter().map(|flag| (format!("--{}", flag.name), flag.help.to_owned()));
@@ -124,7 +129,8 @@ pub fn script(program: &str, shell: &str, descriptions: bool) -> Option<String> 
     Some(template.replace("@PROGRAM@", program).replace("@ASK@", ask))
 }
 
-const GLOBAL: &str = "      --jsonschema string[=\"true\"]   print the JSON schema of the command (tree for all commands)
+const GLOBAL: &str =
+    "      --jsonschema string[=\"true\"]   print the JSON schema of the command (tree for all commands)
       --mcp                          serve MCP over stdio
 ";
 const NO_FILES: u8 = 4;

@@ -135,7 +135,8 @@ impl Server<'_> {
             Some(asked) => VERSIONS.iter().copied().find(|known| *known == asked).unwrap_or(LATEST),
         };
         self.structured = version == LATEST;
-        let tools = if self.structured { Json::object([("listChanged", false.into())]) } else { Json::Object(Vec::new()) };
+        let tools =
+            if self.structured { Json::object([("listChanged", false.into())]) } else { Json::Object(Vec::new()) };
         let version_of = option_env!("HAWKBELL_VERSION").unwrap_or("dev");
         Json::object([
             ("protocolVersion", version.into()),
@@ -167,7 +168,9 @@ impl Server<'_> {
         let Some(params) = params.as_object() else { return Err((INVALID_PARAMS, "invalid tools/call params".into())) };
         let name = match params.get("name") {
             None | Some(Value::Null) => return Err((INVALID_PARAMS, "tool name is required".into())),
-            Some(Value::String(name)) if name.is_empty() => return Err((INVALID_PARAMS, "tool name is required".into())),
+            Some(Value::String(name)) if name.is_empty() => {
+                return Err((INVALID_PARAMS, "tool name is required".into()));
+            }
             Some(Value::String(name)) => name,
             Some(_) => return Err((INVALID_PARAMS, "invalid tools/call params".into())),
         };

@@ -61,7 +61,11 @@ fn described(name: &'static str) -> clap::Command {
             _ => arg.value_name(flag.word()).action(clap::ArgAction::Append),
         });
     }
-    if row.operands.is_empty() { described } else { described.arg(clap::Arg::new("word").num_args(0..).help(row.operands)) }
+    if row.operands.is_empty() {
+        described
+    } else {
+        described.arg(clap::Arg::new("word").num_args(0..).help(row.operands))
+    }
 }
 
 pub fn probe_command() -> clap::Command {
@@ -97,7 +101,9 @@ fn emit(output: &Output) -> Outcome {
 pub fn run(style: Style<'_>, words: &[String]) -> Output {
     match words.first().map(String::as_str) {
         Some(ask @ ("__complete" | "__completeNoDesc")) => return completion(words, ask == "__complete"),
-        Some("help") => return Output::ok(help::help(style.program, words.get(1).and_then(|w| command::find(w)), style.native)),
+        Some("help") => {
+            return Output::ok(help::help(style.program, words.get(1).and_then(|w| command::find(w)), style.native));
+        }
         Some("completion") => return script(style, words),
         _ => {}
     }
@@ -183,7 +189,8 @@ fn failed(style: Style<'_>, parsed: &Parsed, row: &features::Row) -> Output {
         return Envelope::runtime(&parsed.path(style.program), format!("feature {subject}: {reason}")).output();
     }
     if parsed.is_on("json") {
-        let json = Json::object([("feature", subject.as_str().into()), ("ok", false.into()), ("reason", reason.into())]);
+        let json =
+            Json::object([("feature", subject.as_str().into()), ("ok", false.into()), ("reason", reason.into())]);
         return Output { stdout: style.json(&json), status: 1, ..Output::default() };
     }
     Output { stderr: format!("FAIL: {subject} - {reason}\n"), status: 1, ..Output::default() }

@@ -15,7 +15,8 @@ use std::path::{Path, PathBuf};
 pub fn probe(style: Style<'_>, parsed: &Parsed) -> Output {
     let fail = |message: String| Envelope::runtime(&parsed.path(style.program), message).output();
     if let Some(first) = parsed.text("diff") {
-        let second = parsed.operands.first().map(String::as_str).or_else(|| parsed.texts("diff").nth(1).filter(|s| *s != first));
+        let second =
+            parsed.operands.first().map(String::as_str).or_else(|| parsed.texts("diff").nth(1).filter(|s| *s != first));
         return match second {
             Some(second) => diff(style, parsed, first, second).unwrap_or_else(fail),
             None => fail("--diff needs two saved reports: probe --diff a.json b.json".into()),
@@ -43,7 +44,11 @@ fn read_report(path: &str) -> Result<Snapshot, String> {
     if report.format == features::inventory::FORMAT {
         return Ok(report);
     }
-    Err(format!("report `{path}`: format {} is not {}; save it again with `hawkbell probe --save`", report.format, features::inventory::FORMAT))
+    Err(format!(
+        "report `{path}`: format {} is not {}; save it again with `hawkbell probe --save`",
+        report.format,
+        features::inventory::FORMAT
+    ))
 }
 
 fn diff(style: Style<'_>, parsed: &Parsed, first: &str, second: &str) -> Result<Output, String> {
@@ -54,7 +59,9 @@ fn diff(style: Style<'_>, parsed: &Parsed, first: &str, second: &str) -> Result<
         let row = |(key, a, b): &(&str, Option<&Answer>, Option<&Answer>)| {
             Json::object([("requirement", (*key).into()), ("first", word(*a).into()), ("second", word(*b).into())])
         };
-        return Ok(Output::ok(style.json(&Json::object([("differences", Json::Array(rows.iter().map(row).collect()))]))));
+        return Ok(Output::ok(
+            style.json(&Json::object([("differences", Json::Array(rows.iter().map(row).collect()))])),
+        ));
     }
     let mut out = format!("{} -> {}\n", a.context.release, b.context.release);
     for (key, a, b) in rows {
@@ -114,8 +121,10 @@ fn expand(path: &Path) -> Result<Vec<PathBuf>, String> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
-    let entries = std::fs::read_dir(path).map_err(|error| format!("directory `{}`: {}", path.display(), words(&error)))?;
-    let mut found: Vec<PathBuf> = entries.flatten().map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "o")).collect();
+    let entries =
+        std::fs::read_dir(path).map_err(|error| format!("directory `{}`: {}", path.display(), words(&error)))?;
+    let mut found: Vec<PathBuf> =
+        entries.flatten().map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "o")).collect();
     found.sort();
     if found.is_empty() { Err(format!("directory `{}`: has no .o file", path.display())) } else { Ok(found) }
 }
@@ -129,12 +138,17 @@ fn answer(parsed: &Parsed, requirements: &[Requirement], objects: &[PathBuf]) ->
             let spec = elf_requirements(&bytes).map_err(|why| format!("object `{}`: {why}", object.display()))?;
             all.extend(spec);
         }
-        return Ok(Checked { report: features::check(&snapshot, &all), objects: Vec::new(), of: snapshot.context.release });
+        return Ok(Checked {
+            report: features::check(&snapshot, &all),
+            objects: Vec::new(),
+            of: snapshot.context.release,
+        });
     }
     let machine = Machine::here();
     machine.prepare(requirements);
     let report = features::check(&machine, requirements);
-    let checked: Result<Vec<_>, String> = objects.iter().map(|path| object(&machine, path, parsed.is_on("load"))).collect();
+    let checked: Result<Vec<_>, String> =
+        objects.iter().map(|path| object(&machine, path, parsed.is_on("load"))).collect();
     Ok(Checked { report, objects: checked?, of: machine.release.clone() })
 }
 
@@ -146,7 +160,10 @@ fn read_object(path: &Path) -> Result<Vec<u8>, String> {
     let said = |error: std::io::Error| format!("object `{}`: {}", path.display(), words(&error));
     let bytes = std::fs::metadata(path).map_err(said)?.len();
     if bytes > MOST_OBJECT_BYTES {
-        return Err(format!("object `{}`: {bytes} bytes are more than any BPF object has (limit {MOST_OBJECT_BYTES})", path.display()));
+        return Err(format!(
+            "object `{}`: {bytes} bytes are more than any BPF object has (limit {MOST_OBJECT_BYTES})",
+            path.display()
+        ));
     }
     std::fs::read(path).map_err(said)
 }
@@ -181,7 +198,9 @@ fn value_of(snapshot: &Snapshot) -> Json {
 /// What a newcomer wants to know: what works, what is refused and by what, what is not there.
 fn overview(snapshot: &Snapshot) -> String {
     let mut out = who(snapshot);
-    let of = |wanted: fn(&Answer) -> bool| snapshot.answers.iter().filter(move |(key, a)| wanted(a) && !key.starts_with("helper:"));
+    let of = |wanted: fn(&Answer) -> bool| {
+        snapshot.answers.iter().filter(move |(key, a)| wanted(a) && !key.starts_with("helper:"))
+    };
     out.push_str("\nWorks here\n");
     let works: Vec<&str> = of(Answer::is_supported).map(|(key, _)| key.as_str()).collect();
     for (title, prefix) in GROUPS {
@@ -189,8 +208,21 @@ fn overview(snapshot: &Snapshot) -> String {
         wrap(&mut out, title, &names);
     }
     group(&mut out, "\nRefused here", of(|a| matches!(a.cause(), Some(cause) if is_refusal(cause))));
-    group(&mut out, "\nNot set up", of(|a| matches!((a, a.cause()), (Answer::Unsupported(_), Some(Cause::NotMounted | Cause::NotEnabled)))));
-    group(&mut out, "\nNot in this kernel", of(|a| matches!((a, a.cause()), (Answer::Unsupported(_), Some(Cause::Absent | Cause::CompiledOut | Cause::TooOld | Cause::NoBtf)))));
+    group(
+        &mut out,
+        "\nNot set up",
+        of(|a| matches!((a, a.cause()), (Answer::Unsupported(_), Some(Cause::NotMounted | Cause::NotEnabled)))),
+    );
+    group(
+        &mut out,
+        "\nNot in this kernel",
+        of(|a| {
+            matches!(
+                (a, a.cause()),
+                (Answer::Unsupported(_), Some(Cause::Absent | Cause::CompiledOut | Cause::TooOld | Cause::NoBtf))
+            )
+        }),
+    );
     group(&mut out, "\nCannot tell", of(|a| matches!(a, Answer::Unknown(_))));
     lists(&mut out, snapshot);
     out
@@ -206,12 +238,22 @@ fn who(snapshot: &Snapshot) -> String {
         _ => format!("only {}", c.effective.join(", ")),
     };
     let user = c.namespaces.get("user").map_or("unknown", String::as_str);
-    let mut out = format!("Linux {} on {}\n  rights: {rights}, in the {user} user namespace\n", c.release, c.architecture);
+    let mut out =
+        format!("Linux {} on {}\n  rights: {rights}, in the {user} user namespace\n", c.release, c.architecture);
     let lsms = c.lsms.as_ref().map(|names| names.join(", "));
-    let facts = [("lockdown", c.lockdown.clone()), ("security modules", lsms), ("seccomp", c.seccomp.clone()), ("container", c.container.clone())];
+    let facts = [
+        ("lockdown", c.lockdown.clone()),
+        ("security modules", lsms),
+        ("seccomp", c.seccomp.clone()),
+        ("container", c.container.clone()),
+    ];
     for (name, value) in facts {
         // Writing to a String cannot fail.
-        let _ = writeln!(out, "  {name}: {}", value.as_deref().unwrap_or(if name == "container" { "no sign of one" } else { "unknown" }));
+        let _ = writeln!(
+            out,
+            "  {name}: {}",
+            value.as_deref().unwrap_or(if name == "container" { "no sign of one" } else { "unknown" })
+        );
     }
     let _ = writeln!(out, "  control groups: {}, preemption: {}", c.cgroups, c.preemption);
     out
@@ -222,7 +264,15 @@ fn member<'a>(key: &'a str, prefix: &str) -> Option<&'a str> {
 }
 
 fn is_refusal(cause: Cause) -> bool {
-    matches!(cause, Cause::Policy | Cause::Seccomp | Cause::MissingCapability | Cause::UserNamespace | Cause::Lockdown | Cause::Memlock)
+    matches!(
+        cause,
+        Cause::Policy
+            | Cause::Seccomp
+            | Cause::MissingCapability
+            | Cause::UserNamespace
+            | Cause::Lockdown
+            | Cause::Memlock
+    )
 }
 
 /// Items with the same reason are told together.
@@ -230,7 +280,9 @@ fn group<'a>(out: &mut String, title: &str, rows: impl Iterator<Item = (&'a Stri
     let mut by_reason: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for (key, answer) in rows {
         let reason = answer.reason().map(ToString::to_string).unwrap_or_default();
-        let general = reason.split_once(": a security policy").map_or(reason.clone(), |(_, rest)| format!("a security policy{rest}"));
+        let general = reason
+            .split_once(": a security policy")
+            .map_or(reason.clone(), |(_, rest)| format!("a security policy{rest}"));
         let general = general.split("; use one of").next().unwrap_or(&general).to_owned();
         let general = general.split("; no setting of").next().unwrap_or(&general).to_owned();
         by_reason.entry(general).or_default().push(key);
@@ -272,8 +324,16 @@ fn lists(out: &mut String, snapshot: &Snapshot) {
     let _ = writeln!(
         out,
         "\nKnown to this kernel (BTF): {} program types, {} map types, {} attach types, {} link types, {} commands, {} helpers,\n  {} kernel functions, {} LSM hooks, {} iterators, {} tracepoints, struct_ops {}",
-        k.program_types.len(), k.map_types.len(), k.attach_types.len(), k.link_types.len(), k.commands.len(), k.helpers.len(),
-        k.kfuncs.len(), k.lsm_hooks.len(), k.iterators.len(), k.tracepoints.len(),
+        k.program_types.len(),
+        k.map_types.len(),
+        k.attach_types.len(),
+        k.link_types.len(),
+        k.commands.len(),
+        k.helpers.len(),
+        k.kfuncs.len(),
+        k.lsm_hooks.len(),
+        k.iterators.len(),
+        k.tracepoints.len(),
         k.struct_ops.iter().map(String::as_str).collect::<Vec<_>>().join(", "),
     );
 }
@@ -286,7 +346,11 @@ pub fn words(error: &std::io::Error) -> String {
     letters.next().map(|c| c.to_ascii_lowercase()).into_iter().chain(letters).collect()
 }
 
-
-const GROUPS: &[(&str, &str)] =
-    &[("features", ""), ("program types", "program:"), ("map types", "map:"), ("attach kinds", "attach:"), ("abilities", "ability:")];
+const GROUPS: &[(&str, &str)] = &[
+    ("features", ""),
+    ("program types", "program:"),
+    ("map types", "map:"),
+    ("attach kinds", "attach:"),
+    ("abilities", "ability:"),
+];
 const MOST_OBJECT_BYTES: u64 = 64 << 20;

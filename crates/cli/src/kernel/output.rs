@@ -34,7 +34,13 @@ pub struct Envelope {
 impl Envelope {
     /// Something went wrong while running.
     pub fn runtime(command: &str, message: impl Into<String>) -> Self {
-        Envelope { error: "error", status: 1, message: message.into(), command: Some(command.into()), ..Envelope::default() }
+        Envelope {
+            error: "error",
+            status: 1,
+            message: message.into(),
+            command: Some(command.into()),
+            ..Envelope::default()
+        }
     }
 
     pub fn output(&self) -> Output {

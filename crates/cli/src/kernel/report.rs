@@ -29,7 +29,8 @@ pub struct Probe {
 impl Probe {
     pub fn of(machine: &Machine) -> Self {
         let config = machine.config().ok();
-        let number = |(name, key): &(&'static str, &'static str)| Some((*name, *key, legacy::config_number(config?, name)));
+        let number =
+            |(name, key): &(&'static str, &'static str)| Some((*name, *key, legacy::config_number(config?, name)));
         Probe {
             release: machine.release.clone(),
             fields: FIELDS.iter().map(|(label, key, probe)| Field { label, key, answer: probe(machine) }).collect(),
@@ -47,7 +48,10 @@ impl Probe {
             // Writing to a String cannot fail.
             let _ = writeln!(out, "\n{head}:");
             for key in *keys {
-                self.fields.iter().filter(|f| f.key == *key).for_each(|f| _ = writeln!(out, "  {}: {}", f.label, yes_no(&f.answer)));
+                self.fields
+                    .iter()
+                    .filter(|f| f.key == *key)
+                    .for_each(|f| _ = writeln!(out, "  {}: {}", f.label, yes_no(&f.answer)));
             }
             self.extra(head, &mut out);
         }
@@ -117,7 +121,8 @@ impl Probe {
 
     fn kernel_config(&self) -> Json {
         let Some(options) = &self.options else { return ().into() };
-        let mut pairs: Vec<(String, Json)> = options.iter().map(|(_, key, n)| ((*key).to_owned(), (*n).into())).collect();
+        let mut pairs: Vec<(String, Json)> =
+            options.iter().map(|(_, key, n)| ((*key).to_owned(), (*n).into())).collect();
         pairs.push(("Preempt".into(), (self.preempt as u8).into()));
         Json::Object(pairs)
     }
@@ -125,7 +130,15 @@ impl Probe {
 
 /// `CONFIG_X` with `y`, `m` or `not set`, for the options that the `config` command shows.
 pub fn config_rows(config: &kconfig::Config) -> Vec<(String, String)> {
-    CONFIG_ROWS.iter().map(|name| (format!("CONFIG_{name}"), ["not set", "m", "y"][legacy::config_number(config, name) as usize % 3].to_owned())).collect()
+    CONFIG_ROWS
+        .iter()
+        .map(|name| {
+            (
+                format!("CONFIG_{name}"),
+                ["not set", "m", "y"][legacy::config_number(config, name) as usize % 3].to_owned(),
+            )
+        })
+        .collect()
 }
 
 fn yes_no(answer: &Answer) -> String {
@@ -145,8 +158,12 @@ fn error(answer: &Answer) -> Option<String> {
     match answer {
         Answer::Supported => None,
         Answer::Unknown(reason) => Some(format!("cannot tell: {}", reason.text)),
-        Answer::Unsupported(reason) if matches!(reason.cause, Policy | Seccomp | NotMounted | Unreadable) => Some(reason.text.clone()),
-        Answer::Unsupported(reason) if reason.cause == MissingCapability && reason.errno.is_some() => Some(reason.text.clone()),
+        Answer::Unsupported(reason) if matches!(reason.cause, Policy | Seccomp | NotMounted | Unreadable) => {
+            Some(reason.text.clone())
+        }
+        Answer::Unsupported(reason) if reason.cause == MissingCapability && reason.errno.is_some() => {
+            Some(reason.text.clone())
+        }
         Answer::Unsupported(_) => None,
     }
 }
@@ -197,11 +214,40 @@ const SECTIONS: &[(&str, &[&str])] = &[
 ];
 
 const ORDER: &[&str] = &[
-    "BPFSyscall", "PerfEventOpen", "LSMProgramType", "Kprobe", "KprobeMulti", "Tracepoint", "Fentry", "BTF", "BPFLSMEnabled",
-    "ActiveLSMs", "IMAEnabled", "IMADirectory", "IMAAnyMeasurementActive", "HasCapBPF", "HasCapSysAdmin", "HasCapPerfmon",
-    "UnprivilegedBPFDisabled", "TraceFS", "DebugFS", "SecurityFS", "BPFFS", "JITEnabled", "JITHardened", "JITKallsyms",
-    "JITLimit", "JITAlwaysOn", "SpectreV1", "SpectreV2", "PreemptMode", "InInitUserNS", "InInitPIDNS", "BPFStatsEnabled",
-    "KernelConfig", "KernelVersion",
+    "BPFSyscall",
+    "PerfEventOpen",
+    "LSMProgramType",
+    "Kprobe",
+    "KprobeMulti",
+    "Tracepoint",
+    "Fentry",
+    "BTF",
+    "BPFLSMEnabled",
+    "ActiveLSMs",
+    "IMAEnabled",
+    "IMADirectory",
+    "IMAAnyMeasurementActive",
+    "HasCapBPF",
+    "HasCapSysAdmin",
+    "HasCapPerfmon",
+    "UnprivilegedBPFDisabled",
+    "TraceFS",
+    "DebugFS",
+    "SecurityFS",
+    "BPFFS",
+    "JITEnabled",
+    "JITHardened",
+    "JITKallsyms",
+    "JITLimit",
+    "JITAlwaysOn",
+    "SpectreV1",
+    "SpectreV2",
+    "PreemptMode",
+    "InInitUserNS",
+    "InInitPIDNS",
+    "BPFStatsEnabled",
+    "KernelConfig",
+    "KernelVersion",
 ];
 
 /// Option and JSON key.

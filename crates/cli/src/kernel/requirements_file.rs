@@ -13,7 +13,8 @@ pub fn read(path: &Path) -> Result<Found, String> {
     let documents = Yaml::load_from_str(&text).map_err(|error| said(error.to_string()))?;
     let document = documents.first().ok_or_else(|| said("is empty".into()))?;
     let list = document.as_mapping_get("requirements").unwrap_or(document);
-    let entries = list.as_vec().ok_or_else(|| said("must be a list, or a mapping with a list `requirements`".into()))?;
+    let entries =
+        list.as_vec().ok_or_else(|| said("must be a list, or a mapping with a list `requirements`".into()))?;
     let mut found = Found::default();
     for (at, entry) in entries.iter().enumerate() {
         let wrong = |why: String| said(format!("entry {}: {why}", at + 1));

@@ -15,12 +15,16 @@ pub fn node(program: &str, command: Option<&Command>, native: bool) -> Json {
         let properties = flags.iter().map(|flag| (flag.name.to_owned(), property(flag, native))).collect();
         pairs.push(("properties".into(), Json::Object(properties)));
     }
-    let required: Vec<Json> = flags.iter().filter(|flag| flag.required && !native).map(|flag| flag.name.into()).collect();
+    let required: Vec<Json> =
+        flags.iter().filter(|flag| flag.required && !native).map(|flag| flag.name.into()).collect();
     if !required.is_empty() {
         pairs.push(("required".into(), Json::Array(required)));
     }
     if command.is_none() {
-        pairs.push(("x-structcli-subcommands".into(), Json::Array(super::args::AVAILABLE.iter().map(|n| (*n).into()).collect())));
+        pairs.push((
+            "x-structcli-subcommands".into(),
+            Json::Array(super::args::AVAILABLE.iter().map(|n| (*n).into()).collect()),
+        ));
     }
     Json::Object(pairs)
 }
@@ -32,7 +36,10 @@ pub fn tree(program: &str, native: bool) -> Json {
         match (name, COMMANDS.iter().find(|command| command.name == name)) {
             (_, Some(command)) => all.push(node(program, Some(command), native)),
             ("completion", None) => all.extend(completion(program)),
-            _ => all.push(Json::Object(head(&format!("{program} help"), "Help provides help for any command in the application."))),
+            _ => all.push(Json::Object(head(
+                &format!("{program} help"),
+                "Help provides help for any command in the application.",
+            ))),
         }
     }
     Json::Array(all)
@@ -40,10 +47,12 @@ pub fn tree(program: &str, native: bool) -> Json {
 
 fn completion(program: &str) -> Vec<Json> {
     let shells = ["bash", "fish", "powershell", "zsh"];
-    let mut parent = head(&format!("{program} completion"), "Generate the autocompletion script for the specified shell");
+    let mut parent =
+        head(&format!("{program} completion"), "Generate the autocompletion script for the specified shell");
     parent.push(("x-structcli-subcommands".into(), Json::Array(shells.iter().map(|shell| (*shell).into()).collect())));
     let leaf = |shell: &&str| {
-        let mut pairs = head(&format!("{program} completion {shell}"), &format!("Generate the autocompletion script for {shell}"));
+        let mut pairs =
+            head(&format!("{program} completion {shell}"), &format!("Generate the autocompletion script for {shell}"));
         let switch = Json::object([
             ("type", "boolean".into()),
             ("default", false.into()),

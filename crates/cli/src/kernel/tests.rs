@@ -26,7 +26,9 @@ fn help_keeps_the_words_that_scripts_look_for() {
 
 #[test]
 fn envelopes_are_one_line_of_json() {
-    for (words, code) in [(&["check"][..], 10), (&["check", "-r", "bpffs"], 11), (&["probe", "--bogus"], 12), (&["wat"], 14)] {
+    for (words, code) in
+        [(&["check"][..], 10), (&["check", "-r", "bpffs"], 11), (&["probe", "--bogus"], 12), (&["wat"], 14)]
+    {
         let output = of(words);
         assert_eq!((output.status, output.stdout.as_str()), (code, ""));
         let value: serde_json::Value = serde_json::from_str(&output.stderr).unwrap();
@@ -76,12 +78,14 @@ fn mcp_answers_everything_and_remembers_nothing() {
     );
     let mut said = Vec::new();
     assert_eq!(mcp::serve(STYLE, input.as_bytes(), &mut said).status, 0);
-    let lines: Vec<serde_json::Value> = String::from_utf8(said).unwrap().lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let lines: Vec<serde_json::Value> =
+        String::from_utf8(said).unwrap().lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     assert_eq!(lines.len(), 9);
     assert_eq!(lines[0]["result"]["protocolVersion"], "2025-06-18");
     assert_eq!(lines[1]["result"], serde_json::json!({}));
     assert_eq!(lines[2]["error"]["code"], -32700);
-    let names: Vec<&str> = lines[3]["result"]["tools"].as_array().unwrap().iter().map(|t| t["name"].as_str().unwrap()).collect();
+    let names: Vec<&str> =
+        lines[3]["result"]["tools"].as_array().unwrap().iter().map(|t| t["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["check", "config", "probe"]);
     assert_eq!(lines[4]["result"]["isError"], true);
     assert!(lines[4]["result"]["content"][0]["text"].as_str().unwrap().contains("\"exit_code\":11"));
@@ -93,7 +97,14 @@ fn mcp_answers_everything_and_remembers_nothing() {
 #[test]
 fn probe_has_every_key_in_order() {
     let output = of(&["probe", "--json"]);
-    let keys = ["\"BPFSyscall\"", "\"KprobeMulti\"", "\"ActiveLSMs\"", "\"JITLimit\"", "\"KernelConfig\"", "\"KernelVersion\""];
+    let keys = [
+        "\"BPFSyscall\"",
+        "\"KprobeMulti\"",
+        "\"ActiveLSMs\"",
+        "\"JITLimit\"",
+        "\"KernelConfig\"",
+        "\"KernelVersion\"",
+    ];
     let places: Vec<usize> = keys.iter().map(|key| output.stdout.find(key).unwrap()).collect();
     assert!(places.is_sorted());
     let text = of(&["probe"]).stdout;

@@ -57,7 +57,11 @@ fn schema(command: &clap::Command) -> Json {
         ("description", "further words of the command line, such as a subcommand with its flags".into()),
     ]);
     properties.push(("arguments".into(), rest));
-    Json::object([("type", "object".into()), ("properties", Json::Object(properties)), ("additionalProperties", false.into())])
+    Json::object([
+        ("type", "object".into()),
+        ("properties", Json::Object(properties)),
+        ("additionalProperties", false.into()),
+    ])
 }
 
 fn property(arg: &clap::Arg) -> Option<(String, Json)> {
@@ -95,7 +99,11 @@ fn plain(value: &Value) -> String {
 
 /// Runs ourselves with closed input; a run that does not end is ended.
 fn execute(tool: &str, words: &[String]) -> Output {
-    let failed = |why: std::io::Error| Output { stderr: format!("start `{tool}`: {}\n", super::native::words(&why)), status: 1, ..Output::default() };
+    let failed = |why: std::io::Error| Output {
+        stderr: format!("start `{tool}`: {}\n", super::native::words(&why)),
+        status: 1,
+        ..Output::default()
+    };
     let program = match std::env::current_exe() {
         Ok(program) => program,
         Err(why) => return failed(why),

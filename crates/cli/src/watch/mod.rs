@@ -59,15 +59,15 @@ fn act(args: &WatchArgs, program: &str) -> Outcome {
 
 /// The error with the step that fixes it, where one is known.
 fn hint(error: RunError) -> Failure {
-    let is_pidfile = matches!(error, RunError::Pidfile(_));
-    let needs_root = matches!(error, RunError::Sensor(_)) && !watch::is_privileged();
+    let (is_pidfile, is_sensor) = (matches!(error, RunError::Pidfile(_)), matches!(error, RunError::Sensor(_)));
     let failure = Failure::new(error);
-    match (is_pidfile, needs_root) {
-        (true, _) => failure.exit(Exit(255)),
-        (_, true) => failure
+    match (is_pidfile, is_sensor, watch::is_privileged()) {
+        (true, ..) => failure.exit(Exit(255)),
+        (_, true, false) => failure
             .help("watching needs CAP_BPF and CAP_PERFMON (and CAP_SYS_PTRACE to know other users' processes): try `sudo hawkbell watch`")
             .help("`hawkbell replay CAPTURE` judges a recorded capture without any privilege"),
-        _ => failure.help("`hawkbell probe` tells what this kernel can do"),
+        (_, true, true) => failure.help("`hawkbell probe` tells what this kernel can do"),
+        _ => failure,
     }
 }
 

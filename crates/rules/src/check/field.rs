@@ -15,9 +15,16 @@ pub fn find_field<'c>(
     }
     let dots = name.match_indices('.').map(|(at, _)| at).collect::<Vec<_>>();
     dots.into_iter().rev().find_map(|at| {
-        let info = catalogue.find(&name[..at], source).filter(|i| i.arg_allowed && i.arg_key)?;
+        let info = catalogue.find(&name[..at], source).filter(|i| takes_dotted_argument(i))?;
         Some((info, Some(&name[at + 1..])))
     })
+}
+
+/// Most arguments stand in brackets; these may follow a dot.
+fn takes_dotted_argument(info: &FieldInfo) -> bool {
+    let name = info.name.as_str();
+    matches!(name, "evt.arg" | "evt.rawarg" | "evt.type.is" | "evt.abspath" | "thread.cgroup")
+        || (info.arg_allowed && matches!(info.class.as_str(), "container" | "k8s") && name.ends_with(".label"))
 }
 
 /// Resolves a field as a rule of `source` wrote it.

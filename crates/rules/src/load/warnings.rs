@@ -13,13 +13,13 @@ use event::Catalogue;
 pub fn of_condition(expr: &Expr, text: &str, rule: &RuleItem, catalogue: &Catalogue, report: &mut Report<'_>) {
     let mut deprecated = Vec::new();
     expr.each_check(&mut |check| {
-        let context = rule.condition_context.condition(text, check.pos);
+        let context = || rule.condition_context.condition(text, check.pos);
         if compares_na(check) {
-            report.warn(WarningCode::UnsafeNaCheck, "", &context);
+            report.warn(WarningCode::UnsafeNaCheck, "", &context());
         }
         for value in values(check) {
             if let Some(message) = of_value(check.op, value, &rule.source, catalogue) {
-                report.warn(WarningCode::CompileCondition, message, &context);
+                report.warn(WarningCode::CompileCondition, message, &context());
             }
         }
         check.left.each_field(&mut |name, _| collect_deprecated(name, &mut deprecated));
@@ -64,7 +64,10 @@ fn compares_na(check: &Check) -> bool {
 
 /// Whether a literal looks like something else than a literal.
 fn of_value(op: Op, value: &[u8], source: &str, catalogue: &Catalogue) -> Option<String> {
-    let text: String = String::from_utf8_lossy(value).chars().filter(|c| !c.is_ascii_whitespace()).collect();
+    let mut text = String::from_utf8_lossy(value);
+    if text.contains(|c: char| c.is_ascii_whitespace()) {
+        text = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
+    }
     if find_field_text(&text, source, catalogue) {
         return Some(format!("'{text}' may be a valid field misused as a const string value"));
     }
@@ -80,6 +83,9 @@ fn of_value(op: Op, value: &[u8], source: &str, catalogue: &Catalogue) -> Option
 }
 
 fn find_field_text(text: &str, source: &str, catalogue: &Catalogue) -> bool {
+    if !text.contains('.') || !text.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        return false;
+    }
     match parse_operand_prefix(text) {
         Ok(Operand::Field { name, .. }) => find_field(&name, source, catalogue).is_some(),
         _ => false,
@@ -87,8 +93,11 @@ fn find_field_text(text: &str, source: &str, catalogue: &Catalogue) -> bool {
 }
 
 fn is_transformer(text: &str) -> bool {
+    if !text.ends_with(')') {
+        return false;
+    }
     let named = Function::ALL.iter().any(|f| text.strip_prefix(f.as_str()).is_some_and(|rest| rest.starts_with('(')));
-    (named || text.starts_with("val(")) && text.ends_with(')')
+    named || text.starts_with("val(")
 }
 
 /// No character with a meaning is left once anchors and a leading or trailing `.*` are gone.

@@ -60,27 +60,23 @@ fn check_names(policies: &[Policy], problems: &Problems<'_>) {
 fn policy(node: &Node<'_>, read_file: ReadFile<'_>) -> Option<Policy> {
     node.mapping(KEYS)?;
     let sets = sets(node, read_file);
-    let default = node.verdict("default").unwrap_or(Verdict::Deny);
-    let mut policy = Policy {
-        name: name(node)?,
+    let name = name(node);
+    let log = [("none", Log::None), ("denied", Log::Denied), ("all", Log::All)];
+    let policy = Policy {
+        name: name.clone().unwrap_or_default(),
         target: target(node),
         direction: direction(node).unwrap_or(Directions::Out),
-        default,
-        audit: node.choice("mode", &[("enforce", false), ("audit", true)]).unwrap_or(false),
+        default: node.verdict("default").unwrap_or(Verdict::Deny),
+        audit: node.choice("mode", &MODES).unwrap_or(false),
         state: state(node),
         essentials: essentials(node),
         malformed: node.verdict("malformed").unwrap_or(Verdict::Deny),
-        log: node
-            .choice("log", &[("none", Log::None), ("denied", Log::Denied), ("all", Log::All)])
-            .unwrap_or(Log::Denied),
+        log: node.choice("log", &log).unwrap_or(Log::Denied),
         last_word: node.boolean("final").unwrap_or(false),
-        rules: Vec::new(),
+        rules: rules(node, &sets),
     };
-    for item in node.list("rules") {
-        policy.rules.extend(rule(&item, &sets));
-    }
     check_size(&policy, node);
-    Some(policy)
+    name.map(|_| policy)
 }
 
 fn check_size(policy: &Policy, node: &Node<'_>) {
@@ -89,14 +85,19 @@ fn check_size(policy: &Policy, node: &Node<'_>) {
         let text = format!("policy has {flows} flows, at most {MAX_FLOWS} are possible");
         node.problem("too-many-flows", &text, "put addresses that share a verdict into one rule with a set");
     }
-    let mut seen = HashSet::new();
-    for rule in policy.rules.iter().filter(|r| !seen.insert(&r.name)) {
-        node.problem(
-            "duplicate-rule",
-            &format!("rule `{}` occurs twice", rule.name),
-            "rename one: counters go by name",
-        );
+}
+
+fn rules(node: &Node<'_>, sets: &Sets) -> Vec<Rule> {
+    let mut rules: Vec<Rule> = Vec::new();
+    for item in node.list("rules") {
+        let Some(rule) = rule(&item, sets) else { continue };
+        if rules.iter().any(|earlier| earlier.name == rule.name) {
+            let text = format!("rule `{}` occurs twice", rule.name);
+            item.problem_at("name", "duplicate-rule", &text, "rename one: counters go by it");
+        }
+        rules.push(rule);
     }
+    rules
 }
 
 fn name(node: &Node<'_>) -> Option<String> {
@@ -229,7 +230,7 @@ fn rule(node: &Node<'_>, sets: &Sets) -> Option<Rule> {
     if verdict.is_none() && node.get("action").is_none() {
         node.problem("rule-action", "rule has no `action`", "add `action: allow` or `action: deny`");
     }
-    let audit = node.choice("mode", &[("enforce", false), ("audit", true)]).unwrap_or(false);
+    let audit = node.choice("mode", &MODES).unwrap_or(false);
     let flows = flow::flows(node, sets);
     Some(Rule { name: name?, verdict: verdict?, audit, flows })
 }
@@ -267,6 +268,8 @@ const RULE_KEYS: &[&str] = &[
     "icmpv6",
     "ethertype",
 ];
+/// Whether a mode only watches.
+const MODES: [(&str, bool); 2] = [("enforce", false), ("audit", true)];
 const MAX_NAME_BYTES: usize = 63;
 /// 65,536 flows take 6 MiB of kernel memory.
 const DEFAULT_CAPACITY: u32 = 65_536;

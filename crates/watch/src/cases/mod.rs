@@ -54,7 +54,7 @@ fn run_case(case: &Case, prepared: &Prepared, coverage: &mut Coverage) -> Outcom
         );
         coverage.add(&prepared.rules, context, arena);
     };
-    let error = feed(case, prepared, &mut look).err();
+    let error = feed(case, prepared, &mut look).err().or_else(|| unknown_rule(case, &prepared.rules));
     let expected: BTreeSet<String> = case.alerts.iter().cloned().collect();
     let is_wrong = |rule: &&String| case.silent.contains(rule) || (case.is_exact && !expected.contains(*rule));
     Outcome {
@@ -63,6 +63,12 @@ fn run_case(case: &Case, prepared: &Prepared, coverage: &mut Coverage) -> Outcom
         unexpected: fired.iter().filter(is_wrong).cloned().collect(),
         error,
     }
+}
+
+/// A misspelt name under `silent` would pass for ever.
+fn unknown_rule(case: &Case, rules: &RuleSet) -> Option<String> {
+    let name = case.alerts.iter().chain(&case.silent).find(|name| rules.by_name(name).is_none())?;
+    Some(format!("rule `{name}` is not loaded (see `hawkbell rules list`)"))
 }
 
 /// Shows `look` every event of the case that rules may see.

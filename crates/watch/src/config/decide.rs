@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 pub fn read(loaded: Loaded) -> Result<Config, ConfigError> {
     let tree = loaded.tree;
     let r = Reader(&tree);
-    let mut warnings = Vec::new();
+    let mut warnings = loaded.odd_options;
     let config = Config {
         watch_files: r.bool("watch_config_files"),
         rules_files: rules_files(r, &mut warnings)?,

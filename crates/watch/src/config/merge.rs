@@ -13,6 +13,8 @@ pub struct Loaded {
     pub files: Vec<LoadedFile>,
     /// Directories named by `config_files`; new files there change the configuration.
     pub directories: Vec<PathBuf>,
+    /// What does not fit the schema in options, one line each.
+    pub odd_options: Vec<String>,
 }
 
 /// One file that took part.
@@ -51,7 +53,8 @@ pub enum LoadError {
 /// # Errors
 /// See [`LoadError`].
 pub fn load(main: Option<&Path>, options: &[String]) -> Result<Loaded, LoadError> {
-    let mut loaded = Loaded { tree: empty(), files: Vec::new(), directories: Vec::new() };
+    let mut loaded =
+        Loaded { tree: empty(), files: Vec::new(), directories: Vec::new(), odd_options: misfits(options) };
     if let Some(path) = main {
         if !path.exists() {
             return Err(LoadError::Missing(path.display().to_string()));
@@ -67,7 +70,8 @@ pub fn load(main: Option<&Path>, options: &[String]) -> Result<Loaded, LoadError
 
 /// As [`load`] with the text of a main file; other files are not looked at.
 pub fn load_text(name: &str, text: &str, options: &[String]) -> Result<Loaded, LoadError> {
-    let mut loaded = Loaded { tree: parse(name, text)?, files: Vec::new(), directories: Vec::new() };
+    let tree = parse(name, text)?;
+    let mut loaded = Loaded { tree, files: Vec::new(), directories: Vec::new(), odd_options: misfits(options) };
     options.iter().try_for_each(|option| apply_option(&mut loaded.tree, option))?;
     Ok(loaded)
 }
@@ -196,6 +200,16 @@ fn apply_option(tree: &mut Node, option: &str) -> Result<(), LoadError> {
     Ok(())
 }
 
+/// What does not fit the schema in each option taken alone. An index that only exists in a file is not looked at.
+fn misfits(options: &[String]) -> Vec<String> {
+    let misfit = |option: &String| {
+        let mut tree = empty();
+        apply_option(&mut tree, option).ok()?;
+        schema::misfit(&tree)
+    };
+    options.iter().filter_map(misfit).collect()
+}
+
 fn steps(path: &str) -> Result<Vec<Step>, String> {
     let mut steps = Vec::new();
     let mut name = String::new();
@@ -212,8 +226,11 @@ fn steps(path: &str) -> Result<Vec<Step>, String> {
                 }
                 after_index = c == '[';
                 if c == '[' {
-                    let inside: String = chars.by_ref().map(|(_, c)| c).take_while(|c| *c != ']').collect();
-                    steps.push(index_step(&inside)?);
+                    let rest: String = chars.clone().map(|(_, c)| c).collect();
+                    let (inside, _) =
+                        rest.split_once(']').ok_or_else(|| format!("'[' at position {at} is never closed"))?;
+                    steps.push(index_step(inside)?);
+                    chars.by_ref().find(|(_, c)| *c == ']');
                 }
             }
             ']' => return Err(format!("unexpected ']' at position {at}")),
@@ -296,6 +313,19 @@ mod tests {
         assert!(text(&["a[x]=1"]).starts_with("Config error at key \"a[x]\": Parsing error: "));
         assert!(text(&["a[3]=1"]).contains("out of range"));
         assert!(text(&["=1"]).contains("empty key"));
+        assert!(text(&["a[=1"]).contains("'[' at position 1 is never closed"));
+    }
+
+    #[test]
+    fn options_that_do_not_fit_are_named() {
+        let options = ["webserver.enabld=true", "json_output=true", "rules[].disable.rule=*", "output_timeout=x"];
+        let odd = load(None, &options.map(str::to_owned)).unwrap().odd_options;
+        let [unknown, number] = odd.as_slice() else { panic!("{odd:?}") };
+        assert!(
+            unknown.contains("unknown key `enabld`, did you mean `enabled`? (option `-o webserver.enabld`"),
+            "{unknown}"
+        );
+        assert!(number.contains("not a number from 0") && number.contains("-o output_timeout"), "{number}");
     }
 
     #[test]
