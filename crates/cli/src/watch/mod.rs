@@ -11,6 +11,7 @@ use crate::tools::Invocation;
 use anyhow::Context;
 use args::WatchArgs;
 use clap::CommandFactory;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use std::io::Write;
 use watch::config::{Config, Kind};
 use watch::describe::{self, Describe};
@@ -25,9 +26,22 @@ pub fn command() -> clap::Command {
 }
 
 pub fn run(invocation: &Invocation) -> Outcome {
-    let args: WatchArgs = invocation.parse_into()?;
-    let outcome = act(&args, &invocation.program);
-    if invocation.program == FALCO { outcome.map_err(|failure| failure.label("Error")) } else { outcome }
+    if invocation.program != FALCO {
+        return act(&invocation.parse_into()?, &invocation.program);
+    }
+    let args = invocation.parse_into().map_err(old_words);
+    args.and_then(|args| act(&args, FALCO)).map_err(|failure| failure.label("Error"))
+}
+
+/// An unknown option in the words that users of the re-created system know.
+fn old_words(failure: Failure) -> Failure {
+    let Failure::Usage { error, .. } = &failure else { return failure };
+    match (error.kind(), error.get(ContextKind::InvalidArg)) {
+        (ErrorKind::UnknownArgument, Some(ContextValue::String(option))) => {
+            Failure::message(format!("Option '{}' does not exist", option.trim_start_matches('-')))
+        }
+        _ => failure,
+    }
 }
 
 fn act(args: &WatchArgs, program: &str) -> Outcome {
