@@ -46,7 +46,10 @@ pub static TOOLS: &[Tool] = &[
     Tool { usage_exit: 12, ..own("check", crate::kernel::check_command, crate::kernel::run_native) },
     own("config", crate::kernel::config_command, crate::kernel::run_native),
     own("mcp", crate::kernel::tool_server::command, crate::kernel::tool_server::run),
-    Tool { hidden: true, ..own("schema", crate::kernel::tool_server::schema_command, crate::kernel::tool_server::run_schema) },
+    Tool {
+        hidden: true,
+        ..own("schema", crate::kernel::tool_server::schema_command, crate::kernel::tool_server::run_schema)
+    },
     Tool {
         hidden: true,
         known_as: KnownAs::Program("kfeatures"),

@@ -34,11 +34,10 @@ struct view {
 	bool ethernet;		/* the 14 bytes of an Ethernet header are there */
 	bool too_many_tags;	/* strict reading met a third VLAN tag */
 	__u16 outer_type;	/* bytes 12-13 */
-	__u16 type;		/* EtherType that the IPv4 view belongs to: outer_type, or behind the tags in strict reading */
+	__u16 type;		/* outer_type, or the one behind the tags in strict reading */
 	bool inner_ok;		/* behind up to two tags there is an EtherType that is not a tag */
-	__u16 inner_type;
-	struct ipv4 ip;		/* at the header of `type` */
-	struct ipv4 inner;	/* at the header of `inner_type` */
+	__u16 inner_type;	/* that one */
+	struct ipv4 ip;		/* behind the tags: to be read when `type` (or `inner_type`) says IPv4 */
 };
 
 enum { DROP = 0, PASS = 1 };
@@ -102,12 +101,15 @@ static __always_inline bool tcp_or_udp(const struct ipv4 *ip)
 
 static __always_inline bool in_set(const volatile struct stage *stage, __u32 value)
 {
-	bool found = false;
+	__u32 count = stage->count;
 
 #pragma unroll
-	for (int i = 0; i < VALUES_PER_STAGE; i++)
-		if (i < stage->count && stage->values[i] == value)
-			found = true;
-	return found;
+	for (int i = 0; i < VALUES_PER_STAGE; i++) {
+		if (i >= count)
+			return false;
+		if (stage->values[i] == value)
+			return true;
+	}
+	return false;
 }
 #endif

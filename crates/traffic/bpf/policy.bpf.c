@@ -129,7 +129,7 @@ FIND(find_in_128, at_least_128(high, low, (const __u64 *)(blob + s->keys + middl
 
 static __always_inline __u64 word_of(const char *blob, __u32 row, __u32 word)
 {
-	__u32 at = (row & config.row_mask) * (config.words * 8);
+	__u32 at = (row & config.row_mask) << config.row_shift;
 
 	return *(const __u64 *)(blob + config.rows + at + word * 8);
 }

@@ -27,6 +27,7 @@ struct config {
 	struct search source4, destination4, source6, destination6;
 	struct search source_port, destination_port, icmp, ethertype;
 	__u32 words;		/* 64-bit words per row: one bit per flow of the policy */
+	__u32 row_shift;	/* rows lie 2^row_shift bytes apart: verifiers of some kernels cannot bound a product */
 	__u32 rows;		/* byte offset of the rows */
 	__u32 row_mask;		/* number of rows - 1, a power of two - 1 */
 	__u32 protocols;	/* byte offset of 256 row numbers, NOT_USED when no flow names a protocol */

@@ -13,6 +13,7 @@
 
 enum {
 	SHOT = 2,
+	PLAIN_BYTES = 14 + 20 + 4,
 	PULL_BYTES = 14 + 8 + 60 + 4,	/* Ethernet, two tags, the longest IPv4 header, ports */
 	ROW_PASSED = STAGES_PER_CHAIN,
 	ROWS = STAGES_PER_CHAIN + 1,
@@ -35,9 +36,8 @@ struct {
 	__type(value, struct verdict_row);
 } verdicts SEC(".maps");
 
-static __always_inline void look_behind_tags(struct view *view, const void *data, const void *end)
+static __always_inline void look_behind_tags(struct view *view, const void *at, const void *end)
 {
-	const void *at = data + 14;
 	__u16 type = view->outer_type;
 
 #pragma unroll
@@ -49,11 +49,13 @@ static __always_inline void look_behind_tags(struct view *view, const void *data
 		type = be16_at(at + 2);
 		at += 4;
 	}
-	view->too_many_tags = is_tag(type);
+	view->too_many_tags = strict_vlan && is_tag(type);
 	view->inner_ok = !is_tag(type);
 	view->inner_type = type;
+	if (strict_vlan && view->inner_ok)
+		view->type = type;
 	if (type == ETHERTYPE_IPV4)
-		look_at_ipv4(&view->inner, at, end);
+		look_at_ipv4(&view->ip, at, end);
 }
 
 static __always_inline void look(struct view *view, const void *data, const void *end)
@@ -63,21 +65,18 @@ static __always_inline void look(struct view *view, const void *data, const void
 	view->ethernet = true;
 	view->outer_type = be16_at(data + 12);
 	view->type = view->outer_type;
-	if (is_tag(view->outer_type)) {
-		look_behind_tags(view, data, end);
-	} else {
-		view->inner_ok = true;
-		view->inner_type = view->outer_type;
-		if (view->outer_type == ETHERTYPE_IPV4)
-			look_at_ipv4(&view->inner, data + 14, end);
-	}
-	if (!is_tag(view->outer_type) || strict_vlan) {
-		view->ip = view->inner;
-		if (view->inner_ok)
-			view->type = view->inner_type;
-	}
-	if (!strict_vlan)
-		view->too_many_tags = false;
+	look_behind_tags(view, data + 14, end);
+}
+
+/* Whether everything the programs look at lies in these bytes: no tags to step over, no options before the ports. */
+static __always_inline bool is_plain(const void *data, const void *end)
+{
+	__u16 type;
+
+	if (data + PLAIN_BYTES > end)
+		return false;
+	type = be16_at(data + 12);
+	return !is_tag(type) && (type != ETHERTYPE_IPV4 || (*(const __u8 *)(data + 14) & 15) <= MINIMUM_IHL);
 }
 
 /* Headers in page fragments are pulled into the linear part first: a sender must not choose what is looked at. */
@@ -85,8 +84,9 @@ static __always_inline void linearize(struct __sk_buff *skb)
 {
 	__u32 wanted = skb->len < PULL_BYTES ? skb->len : PULL_BYTES;
 
-	if (skb->data_end - skb->data < wanted)
-		bpf_skb_pull_data(skb, wanted);
+	if (skb->data_end - skb->data >= wanted || is_plain((void *)(long)skb->data, (void *)(long)skb->data_end))
+		return;
+	bpf_skb_pull_data(skb, wanted);
 }
 
 static __always_inline void count(__u32 row, __u32 bytes)

@@ -98,7 +98,8 @@ impl Builder {
         let (rows, row_mask) = self.write_rows();
         let terms = self.write_terms();
         let words = u32::try_from(self.words).unwrap_or(u32::MAX);
-        self.config.extend([words, rows, row_mask, protocols]);
+        let row_shift = 3 + self.words.next_power_of_two().trailing_zeros();
+        self.config.extend([words, row_shift, rows, row_mask, protocols]);
         self.config.extend(special);
         self.config.extend([
             terms,
@@ -261,7 +262,7 @@ impl Builder {
         let place = self.place();
         let count = self.rows.len().next_power_of_two();
         for at in 0..count {
-            for word in 0..self.words {
+            for word in 0..self.words.next_power_of_two() {
                 let bits = self.rows.get(at).and_then(|row| row.get(word)).copied().unwrap_or(0);
                 self.blob.extend(bits.to_ne_bytes());
             }

@@ -10,5 +10,5 @@ static __always_inline int judge_allow_proto(const struct view *frame, const vol
 		return DROP;
 	if (frame->inner_type != ETHERTYPE_IPV4)
 		return chained;
-	return whole_ipv4(&frame->inner) && in_set(stage, frame->inner.protocol);
+	return whole_ipv4(&frame->ip) && in_set(stage, frame->ip.protocol);
 }

@@ -6,8 +6,9 @@ use super::meta::{CniAttachment, Meta, identity};
 use super::programs::remove_empty_clsact;
 use super::{Error, pins};
 use crate::counters;
-use crate::kernel::{KernelVersion, LoadedPolicy, Purpose};
+use crate::kernel::{LoadedPolicy, Purpose};
 use crate::policy::{Direction, Policy};
+use features::{Answer, Machine};
 use load::tc::{Hook, Place as FilterPlace};
 use load::{Link, LoadedProgram, Map};
 use serde::Serialize;
@@ -381,11 +382,10 @@ impl Job<'_> {
 
 /// Where to pin tcx links, or why clsact it is.
 fn tcx_folder(options: &Options) -> Result<PathBuf, String> {
-    let running = KernelVersion::running();
-    if running < TCX_SINCE {
-        return Err(format!("kernel {running} has no tcx (since {TCX_SINCE})"));
+    match Machine::here().attach("tcx") {
+        Answer::Supported => pins::folder(options.bpffs.as_deref()),
+        Answer::Unsupported(reason) | Answer::Unknown(reason) => Err(format!("no tcx: {}", reason.text)),
     }
-    pins::folder(options.bpffs.as_deref())
 }
 
 fn filter_name(policy: &str) -> String {
@@ -403,4 +403,3 @@ const FILTER_PREFIX: &str = "hawkbell:";
 const ETHERNET_HEADER: u32 = 14;
 /// Before what the kernel chooses for filters without a priority (49152 and down), behind explicit small ones.
 const POLICY_PRIORITY: u16 = 20_000;
-const TCX_SINCE: KernelVersion = KernelVersion(6, 6);
