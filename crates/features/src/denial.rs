@@ -45,7 +45,7 @@ fn by_capability(machine: &Machine, what: &str, needs: &[u32]) -> Option<Reason>
     let lost = if root_without(machine, needs) { " although it runs as root" } else { "" };
     Some(
         Reason::new(Cause::MissingCapability, format!("{what}: this process does not hold {list}{lost}"))
-            .fix(format!("run as root or add {list} (CAP_SYS_ADMIN holds for both)")),
+            .fix(format!("run as root or add {list} (CAP_SYS_ADMIN stands for all of these)")),
     )
 }
 

@@ -63,9 +63,8 @@ impl Snapshot {
         if scope == Scope::Full {
             snapshot.helpers(machine);
             snapshot.known = known(machine);
-            let config = machine.config().ok();
-            let pair = |name: &str| Some((name.to_owned(), config?.value(name)?.to_owned()));
-            snapshot.config = config.into_iter().flat_map(|config| config.names().filter_map(pair)).collect();
+            let options = machine.config().into_iter().flat_map(host::kconfig::Config::options);
+            snapshot.config = options.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         }
         snapshot
     }

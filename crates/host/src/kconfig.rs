@@ -2,7 +2,6 @@
 //! it was read, or each place that was tried with its error. Places are those that distributions use.
 
 use crate::root::Root;
-use std::collections::BTreeMap;
 use std::io::Read;
 
 /// A parsed configuration.
@@ -10,7 +9,8 @@ use std::io::Read;
 pub struct Config {
     /// The file that it came from.
     pub source: String,
-    values: BTreeMap<String, String>,
+    /// The file as it is: a few look-ups need no table of four thousand rows.
+    text: String,
 }
 
 /// No configuration was found.
@@ -27,26 +27,26 @@ impl Config {
         let mut tried = Vec::new();
         for path in places(release) {
             match read(root, &path) {
-                Ok(text) => return Ok(Config::parse(&path, &text)),
+                Ok(text) => return Ok(Config::parse(&path, text)),
                 Err(error) => tried.push((path, sys_text(&error))),
             }
         }
         Err(NotFound { tried })
     }
 
-    pub fn parse(source: &str, text: &str) -> Config {
-        let pairs = text.lines().map(str::trim).filter(|line| line.starts_with("CONFIG_"));
-        let values = pairs.filter_map(|line| line.split_once('=')).map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
-        Config { source: source.to_owned(), values }
+    pub fn parse(source: &str, text: impl Into<String>) -> Config {
+        Config { source: source.to_owned(), text: text.into() }
     }
 
     /// The value of an option, with or without its `CONFIG_`; `None` when it is not set.
     pub fn value(&self, key: &str) -> Option<&str> {
-        match key.strip_prefix("CONFIG_") {
-            Some(_) => self.values.get(key),
-            None => self.values.get(&format!("CONFIG_{key}")),
-        }
-        .map(String::as_str)
+        let bare = key.strip_prefix("CONFIG_").unwrap_or(key);
+        self.rows().find(|(name, _)| name.strip_prefix("CONFIG_") == Some(bare)).map(|(_, value)| value)
+    }
+
+    fn rows(&self) -> impl Iterator<Item = (&str, &str)> {
+        let lines = self.text.lines().map(str::trim).filter(|line| line.starts_with("CONFIG_"));
+        lines.filter_map(|line| line.split_once('='))
     }
 
     /// Built in or a module.
@@ -55,16 +55,16 @@ impl Config {
     }
 
     pub fn len(&self) -> usize {
-        self.values.len()
+        self.rows().count()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.values.is_empty()
+        self.rows().next().is_none()
     }
 
-    /// Names that contain `part`, for suggestions.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.values.keys().map(String::as_str)
+    /// Every option with its value, in the order of the file.
+    pub fn options(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.rows()
     }
 }
 
@@ -87,7 +87,7 @@ fn read(root: &Root, path: &str) -> std::io::Result<String> {
         return root.text(path);
     }
     let file = std::fs::File::open(root.at(path))?;
-    let mut text = String::new();
+    let mut text = String::with_capacity(USUAL_BYTES);
     flate2::read::GzDecoder::new(file).take(MAX_BYTES).read_to_string(&mut text)?;
     Ok(text)
 }
@@ -104,6 +104,7 @@ fn sys_text(error: &std::io::Error) -> String {
     }
 }
 
+const USUAL_BYTES: usize = 256 << 10;
 /// A configuration is about 300 KB; anything far above is no configuration.
 const MAX_BYTES: u64 = 16 << 20;
 

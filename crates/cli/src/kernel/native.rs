@@ -280,27 +280,31 @@ fn group<'a>(out: &mut String, title: &str, rows: impl Iterator<Item = (&'a Stri
     let mut by_reason: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for (key, answer) in rows {
         let reason = answer.reason().map(ToString::to_string).unwrap_or_default();
-        let general = reason
-            .split_once(": a security policy")
-            .map_or(reason.clone(), |(_, rest)| format!("a security policy{rest}"));
-        let general = general.split("; use one of").next().unwrap_or(&general).to_owned();
-        let general = general.split("; no setting of").next().unwrap_or(&general).to_owned();
-        by_reason.entry(general).or_default().push(key);
+        by_reason.entry(general(&reason)).or_default().push(key);
     }
     if by_reason.is_empty() {
         return;
     }
     let _ = writeln!(out, "{title}");
     for (reason, keys) in by_reason {
-        let _ = writeln!(out, "  {}\n      {reason}", keys.join(", "));
+        wrap(out, "", &keys);
+        let _ = writeln!(out, "      {reason}");
     }
+}
+
+/// A reason without what it is about and without advice for one item, so that many items share it.
+fn general(reason: &str) -> String {
+    let about = REFUSALS.iter().find_map(|words| reason.find(words).filter(|at| *at > 0));
+    let rest = about.and_then(|at| reason.get(at..)).unwrap_or(reason);
+    let rest = rest.split("; use one of").next().unwrap_or(rest);
+    rest.split("; no setting of").next().unwrap_or(rest).to_owned()
 }
 
 fn wrap(out: &mut String, title: &str, names: &[&str]) {
     if names.is_empty() {
         return;
     }
-    let mut line = format!("  {title}:");
+    let mut line = if title.is_empty() { " ".to_owned() } else { format!("  {title}:") };
     for name in names {
         if line.len() + name.len() > 110 {
             let _ = writeln!(out, "{line}");
@@ -346,6 +350,14 @@ pub fn words(error: &std::io::Error) -> String {
     letters.next().map(|c| c.to_ascii_lowercase()).into_iter().chain(letters).collect()
 }
 
+/// How refusals begin after the name of what was refused.
+const REFUSALS: &[&str] = &[
+    "a security policy",
+    "this process does not hold",
+    "a seccomp filter",
+    "capabilities of this process",
+    "RLIMIT_MEMLOCK",
+];
 const GROUPS: &[(&str, &str)] = &[
     ("features", ""),
     ("program types", "program:"),
