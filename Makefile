@@ -20,6 +20,6 @@ lint: ## formatting and lints as CI sees them
 docs: ## write the generated reference pages anew
 	@cargo xtask docs
 kernels: ## boot other kernels in a VM and try there
-	@cargo xtask kernels
+	@sh scripts/setup.sh kernels && cargo xtask kernels
 setup: ## only install the system packages
 	@sh scripts/setup.sh test

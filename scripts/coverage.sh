@@ -8,7 +8,7 @@ floor=${FLOOR:-lines=90,branches=80}
 out=$PWD/target/cover
 [ $# -gt 0 ] || set -- traffic
 as_root=
-[ "$(id -u)" = 0 ] || as_root="sudo --preserve-env=PATH,HOME,CARGO_HOME,RUSTUP_HOME,HAWKBELL_COVER_PATH,HAWKBELL_REQUIRE_ROOT"
+[ "$(id -u)" = 0 ] || as_root="sudo --preserve-env=PATH,HOME,CARGO_HOME,RUSTUP_HOME,HAWKBELL_BPF_COVERAGE,HAWKBELL_COVER_DIR,HAWKBELL_COVER_PATH,HAWKBELL_REQUIRE_ROOT"
 
 cargo build --quiet --bin hawkbell
 mkdir -p "$out"

@@ -24,6 +24,9 @@ openssl: certificates for the TLS tests
 time: CPU time and memory of measured commands
 valgrind: instruction counts of measured commands
 "
+KERNEL_PACKAGES="
+qemu-system-x86: boots other kernels in emulation
+"
 
 missing() {
     printf '%s\n' "$1" | while IFS=: read -r package why; do
@@ -47,6 +50,7 @@ main() {
     check_rust
     wanted=$BUILD_PACKAGES
     [ "${1:-build}" != test ] || wanted="$wanted$TEST_PACKAGES"
+    [ "${1:-build}" != kernels ] || wanted="$wanted$KERNEL_PACKAGES"
     if ! command -v dpkg-query >/dev/null 2>&1; then
         command -v clang >/dev/null 2>&1 && return 0
         echo "not a Debian system: install these by hand, then run again:$wanted" >&2

@@ -14,7 +14,7 @@ pub fn run(argv: &[OsString]) -> Outcome {
         return start(tool, called, args);
     }
     let program = OWN_NAME.to_owned();
-    let chosen = args.first().and_then(|first| find(first));
+    let chosen = args.first().and_then(|first| find(first).or_else(|| by_flag(first)));
     match chosen {
         Some(tool) => start(tool, format!("{program} {}", tool.name), args.get(1..).unwrap_or_default()),
         None => explain(&program, args),
@@ -36,6 +36,7 @@ pub fn root(program: &str) -> clap::Command {
 
 fn start(tool: &Tool, program: String, args: &[OsString]) -> Outcome {
     (tool.run)(&Invocation { program, args: args.to_vec(), usage_exit: tool.usage_exit })
+        .map_err(|failure| crate::kernel::needs::explain(failure, tool.needs))
 }
 
 /// No tool was named: clap shows help, the version, or what is wrong with the words.
@@ -50,6 +51,15 @@ fn explain(program: &str, args: &[OsString]) -> Outcome {
         .and_then(|name| Some((find(OsStr::new(name))?, args.iter().position(|a| a == name)?)))
         .ok_or_else(|| Failure::message("no subcommand given"))?;
     start(tool, format!("{program} {}", tool.name), args.get(at + 1..).unwrap_or_default())
+}
+
+/// Flags that stand for a whole tool.
+fn by_flag(word: &OsStr) -> Option<&'static Tool> {
+    match word.to_str()? {
+        "--mcp" => find(OsStr::new("mcp")),
+        word if word.starts_with("--jsonschema") => find(OsStr::new("schema")),
+        _ => None,
+    }
 }
 
 fn find(name: &OsStr) -> Option<&'static Tool> {

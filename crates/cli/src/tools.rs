@@ -16,6 +16,8 @@ pub struct Tool {
     pub known_as: KnownAs,
     /// Not listed in help.
     pub hidden: bool,
+    /// What the tool needs from the kernel, as requirement words: explained when the kernel refuses.
+    pub needs: &'static [&'static str],
 }
 
 /// Under which program name a tool can be reached besides `hawkbell <tool>`.
@@ -35,7 +37,7 @@ impl KnownAs {
 
 /// A tool of our own: reached only as `hawkbell <name>`. Rows of other tools override what differs.
 const fn own(name: &'static str, command: fn() -> clap::Command, run: fn(&Invocation) -> Outcome) -> Tool {
-    Tool { name, command, run, usage_exit: 2, known_as: KnownAs::Nothing, hidden: false }
+    Tool { name, command, run, usage_exit: 2, known_as: KnownAs::Nothing, hidden: false, needs: &[] }
 }
 
 /// Every tool, in the order of the help.
@@ -46,20 +48,30 @@ pub static TOOLS: &[Tool] = &[
     own("mcp", crate::kernel::tool_server::command, crate::kernel::tool_server::run),
     Tool {
         hidden: true,
+        ..own("schema", crate::kernel::tool_server::schema_command, crate::kernel::tool_server::run_schema)
+    },
+    Tool {
+        hidden: true,
         known_as: KnownAs::Program("kfeatures"),
         ..own("kfeatures", crate::kernel::command, crate::kernel::run_kfeatures)
     },
     Tool {
         known_as: KnownAs::Program("falco"),
         usage_exit: 1,
+        needs: &["bpf-syscall", "btf", "map:ringbuf", "program:raw_tracepoint", "program:tracing/tp_btf?"],
         ..own("watch", crate::watch::command, crate::watch::run)
     },
     own("rules", crate::rules::command, crate::rules::run),
     own("replay", crate::watch::replay_command, crate::watch::run_replay),
-    Tool { known_as: KnownAs::Program("traffico"), ..own("traffic", crate::traffic::command, crate::traffic::run) },
+    Tool {
+        known_as: KnownAs::Program("traffico"),
+        needs: &["bpf-syscall", "program:sched_cls", "map:percpu_array", "attach:tcx?"],
+        ..own("traffic", crate::traffic::command, crate::traffic::run)
+    },
     Tool {
         usage_exit: 1,
         known_as: KnownAs::Program("bpfcov"),
+        needs: &["bpf-syscall", "map:array"],
         ..own("cover", crate::cover::command, crate::cover::run)
     },
     Tool { hidden: true, ..own("completions", crate::completions::command, crate::completions::run) },

@@ -208,6 +208,9 @@ fn what_the_verifier_refuses_with_counters_is_fitted_and_named() {
 #[test]
 fn the_example_works_as_its_readme_says() {
     let Some(home) = Home::build() else { return };
+    let idle = home.0.path().join("idle.bpf.c");
+    fs::write(&idle, IDLE.replace("guard", "idle").replace("LICENSE", "LICENSE_TOO")).expect("write");
+    home.compile("idle", &idle, "-DX");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/covered/try.sh");
     let namespace = "mount -t bpf bpf /sys/fs/bpf && exec \"$@\"";
     let mut command = Command::new("unshare");
@@ -220,6 +223,15 @@ fn the_example_works_as_its_readme_says() {
     };
     assert!(!said(&run).contains("warning"), "{}", said(&run));
     assert_eq!(home.entries(), [("guard".to_owned(), 9)]);
+    // What libbpf users generate from objects works as well, and objects can be linked: each has its own counters.
+    let bpftool = |args: &[&str]| {
+        let done = Command::new("bpftool").args(args).current_dir(home.0.path()).output().expect("bpftool");
+        assert!(done.status.success(), "{args:?}: {}", said(&done));
+        String::from_utf8_lossy(&done.stdout).into_owned()
+    };
+    assert!(bpftool(&["gen", "skeleton", "guard.bpf.o"]).contains(&format!("data_c{}", home.tag("guard"))));
+    bpftool(&["gen", "object", "linked.bpf.o", "guard.bpf.o", "idle.bpf.o"]);
+    assert!(home.cover(&["check", "linked.bpf.o"]).status().expect("check").success());
 }
 
 const IDLE: &str = "#define SEC(name) __attribute__((section(name), used))
@@ -229,7 +241,7 @@ SEC(\"xdp\") int guard(struct xdp_md *c)
 	int size = sizeof(int);
 	return 1 + ((size > 7 && c->data) ? 5 : 1);
 }
-char LICENSE[] SEC(\"license\") = \"GPL\";
+char LICENSE[] SEC(\"license\") = \"Dual BSD/GPL\";
 ";
 
 /// A scratch directory with instrumented objects.

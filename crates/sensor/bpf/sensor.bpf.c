@@ -197,8 +197,8 @@ int fill_net(__u64 *ctx)
 	return 0;
 }
 
-#include "process.bpf.c"
-#include "rare.bpf.c"
-#include "enter.bpf.c"
+#include "process.h"
+#include "rare.h"
+#include "enter.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

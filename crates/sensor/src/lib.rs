@@ -7,13 +7,15 @@
 #![forbid(unsafe_code)]
 
 mod cpus;
+mod empty;
 mod hooks;
 mod merge;
-mod open;
+mod sensor;
 mod stats;
 
+pub use empty::empty_programs;
 pub use hooks::Blind;
-pub use open::{Options, Sensor, empty_programs, objects};
+pub use sensor::{Options, Sensor, objects};
 pub use stats::{Counter, Stats};
 
 /// A failure that leaves nothing to watch with.

@@ -9,6 +9,7 @@ mod help;
 mod loaded;
 mod mcp;
 mod native;
+pub mod needs;
 mod output;
 mod report;
 mod requirements_file;

@@ -6,7 +6,7 @@ use super::output::{Json, Output};
 use crate::exit::{Exit, Outcome};
 use crate::tools::{Invocation, TOOLS, Tool};
 use serde_json::{Map, Value};
-use std::io::Read;
+use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,28 @@ pub fn run(invocation: &Invocation) -> Outcome {
     invocation.parse(command())?;
     let output = mcp::serve_tools("hawkbell", &Subcommands, std::io::stdin().lock(), std::io::stdout().lock());
     Ok(Exit(output.status))
+}
+
+pub fn schema_command() -> clap::Command {
+    clap::Command::new("schema").about("Print the JSON schemas of all commands, as `hawkbell --jsonschema` does")
+}
+
+/// `hawkbell --jsonschema`: what every command takes, in the order of the help.
+pub fn run_schema(_: &Invocation) -> Outcome {
+    let node = |tool: &Tool| {
+        let command = (tool.command)();
+        let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+        let Json::Object(takes) = schema(&command) else { return Json::Array(Vec::new()) };
+        let head = [
+            ("$schema", "https://json-schema.org/draft/2020-12/schema".to_owned()),
+            ("title", format!("hawkbell {}", tool.name)),
+            ("description", about),
+        ];
+        Json::Object(head.into_iter().map(|(key, text)| (key.to_owned(), text.into())).chain(takes).collect())
+    };
+    let all = Json::Array(offered().map(node).collect());
+    std::io::stdout().write_all(super::output::pretty(&all).as_bytes())?;
+    Ok(Exit::OK)
 }
 
 struct Subcommands;

@@ -347,12 +347,6 @@ pub fn objects() -> Vec<Loader<'static>> {
     ]
 }
 
-/// Programs that do nothing on the hooks of the sensor, for measurements.
-pub fn empty_programs() -> Loader<'static> {
-    Loader::new("empty", EMPTY)
-}
-
-static EMPTY: &[u8] = include!(concat!(env!("OUT_DIR"), "/empty.bpf.rs"));
 static OBJECT: &[u8] = include!(concat!(env!("OUT_DIR"), "/sensor.bpf.rs"));
 
 /// Some machines promise hundreds of CPUs that never come, and the areas of one take 420 KiB. A CPU that comes later
@@ -386,7 +380,7 @@ mod tests {
     #[test]
     fn a_refused_program_leaves_the_others_and_says_why() {
         let (good, bad) = ("empty_exit", ["unsafe", "misplaced"]);
-        let loader = empty_programs().only([good, bad[0], bad[1]]);
+        let loader = crate::empty_programs().only([good, bad[0], bad[1]]);
         let (object, refused) = match loader.load_what_loads() {
             Ok(loaded) => loaded,
             Err(e) => return println!("skipped: {e}"),

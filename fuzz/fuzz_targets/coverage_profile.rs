@@ -1,0 +1,13 @@
+//! Any bytes as a profile or as the value of a counter map: read or refused; what is read comes back when it is written.
+
+#![no_main]
+
+use coverage::profile::{Counters, Profile};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let _ = Counters::from_map_value(bytes);
+    if let Ok(profile) = Profile::decode(bytes) {
+        assert_eq!(Profile::decode(&profile.encode()).ok(), Some(profile));
+    }
+});
