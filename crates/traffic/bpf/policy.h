@@ -73,15 +73,19 @@ enum {
 	FIRST_RULE_ROW = 4,
 };
 
-/* IPv4 addresses lie in the last four bytes, the others are zero. Network byte order. */
-struct flow_key {
+/* Keys of known flows, one table per family: hashing is what a lookup costs. Addresses in network byte order. */
+struct flow_key4 {
+	__u32 lower;
+	__u32 upper;
+	__u32 ports;		/* lower end's, upper end's << 16: one store, because the hash reads one word */
+	__u32 protocol;
+};
+
+struct flow_key6 {
 	__u32 lower[4];
 	__u32 upper[4];
-	__u16 lower_port;
-	__u16 upper_port;
-	__u8 protocol;
-	__u8 family;
-	__u16 reserved;
+	__u32 ports;		/* lower end's, upper end's << 16: one store, because the hash reads one word */
+	__u32 protocol;
 };
 
 enum { NEW = 0, ANSWERED = 1, CLOSING = 2 };
@@ -94,6 +98,7 @@ struct flow_memory {
 	__u8 from_lower;
 };
 
+/* IPv4 addresses lie in the last four bytes, the others are zero. */
 struct fragment_key {
 	__u32 source[4];
 	__u32 destination[4];

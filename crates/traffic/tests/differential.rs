@@ -35,9 +35,14 @@ fn shapes_are_the_same_on_both_sides() {
     }
     let policy = policies::random(&mut Random::new(1));
     let loaded = LoadedPolicy::load(&policy, &Purpose::Judge).unwrap();
-    for (map, key_bytes, value_bytes) in
-        [("counters", 4, 64), ("carried", 4, 64), ("flows", 40, 16), ("fragments", 40, 16), ("scratch", 4, 56)]
-    {
+    for (map, key_bytes, value_bytes) in [
+        ("counters", 4, 64),
+        ("carried", 4, 64),
+        ("flows4", 16, 16),
+        ("flows6", 40, 16),
+        ("fragments", 40, 16),
+        ("scratch", 4, 56),
+    ] {
         let map = loaded.map(map).unwrap();
         assert_eq!((map.key_bytes(), map.value_bytes()), (key_bytes, value_bytes), "{}", map.name());
     }

@@ -6,7 +6,7 @@ use super::meta::{CniAttachment, Meta, identity};
 use super::programs::remove_empty_clsact;
 use super::{Error, pins};
 use crate::counters;
-use crate::kernel::{LoadedPolicy, Purpose};
+use crate::kernel::{FLOWS, LoadedPolicy, Purpose};
 use crate::policy::{Direction, Policy};
 use features::{Answer, Machine};
 use load::tc::{Hook, Place as FilterPlace};
@@ -294,9 +294,10 @@ fn meta_of(program: &LoadedProgram) -> Option<Meta> {
 }
 
 /// Known flows survive an update when their table fits the new version.
-fn reusable_flows(existing: &[Attached], policy: &Policy) -> Option<Map> {
+fn reusable_flows(existing: &[Attached], policy: &Policy) -> Option<[Map; 2]> {
     let fits = |a: &&Attached| a.meta.stateful && policy.state.enabled && a.meta.capacity == policy.state.capacity;
-    existing.iter().find(fits)?.program.map("flows").ok()
+    let program = &existing.iter().find(fits)?.program;
+    Some([program.map(FLOWS[0]).ok()?, program.map(FLOWS[1]).ok()?])
 }
 
 /// Adds what the earlier version counted, rule by rule. Runs after the swap, when it counts no more.

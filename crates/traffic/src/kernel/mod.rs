@@ -4,7 +4,7 @@
 mod policy;
 mod programs;
 
-pub use policy::{LoadedPolicy, PassVerdict, Purpose};
+pub use policy::{FLOWS, LoadedPolicy, PassVerdict, Purpose};
 pub use programs::LoadedPrograms;
 
 use std::fmt;

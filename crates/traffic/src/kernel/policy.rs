@@ -35,7 +35,7 @@ pub enum Purpose<'a> {
         /// What `list` and `plan` find with the program.
         meta: &'a [u8],
         /// Flows of the version it replaces.
-        flows: Option<&'a Map>,
+        flows: Option<&'a [Map; 2]>,
         /// The programs go to the hooks of the opposite direction.
         mirrored: bool,
     },
@@ -55,7 +55,8 @@ impl LoadedPolicy {
             .value_bytes("tables", bytes(tables.blob.len()))
             .max_entries("counters", tables.counter_rows)
             .max_entries("carried", tables.counter_rows)
-            .max_entries("flows", policy.state.capacity)
+            .max_entries(FLOWS[0], policy.state.capacity)
+            .max_entries(FLOWS[1], policy.state.capacity)
             .only(directions.iter().map(|d| program_name(*d)));
         let mirrored = matches!(purpose, Purpose::Attach { mirrored: true, .. });
         for direction in directions {
@@ -66,7 +67,7 @@ impl LoadedPolicy {
         if let Purpose::Attach { meta: given, flows, .. } = purpose {
             meta = given;
             if let Some(flows) = flows {
-                loader = loader.reuse("flows", flows);
+                loader = loader.reuse(FLOWS[0], &flows[0]).reuse(FLOWS[1], &flows[1]);
             }
         }
         let object = loader.value_bytes("meta", bytes(meta.len())).load()?;
@@ -167,6 +168,8 @@ fn bytes(len: usize) -> u32 {
     u32::try_from(len).unwrap_or(u32::MAX)
 }
 
+/// The maps of known flows, IPv4 and IPv6.
+pub const FLOWS: [&str; 2] = ["flows4", "flows6"];
 static OBJECT: &[u8] = include!(concat!(env!("OUT_DIR"), "/policy.bpf.rs"));
 const ETHERNET_HEADER: u32 = 14;
 const TC_ACT_OK: i32 = 0;

@@ -99,7 +99,7 @@ pub enum Log {
 pub struct State {
     /// Answers to allowed packets pass.
     pub enabled: bool,
-    /// Flows remembered; the least recently used one gives way.
+    /// Flows remembered of each address family; the least recently used one gives way.
     pub capacity: u32,
     /// After an update, judge flows of the earlier version again instead of keeping them.
     pub recheck: bool,

@@ -271,8 +271,8 @@ const RULE_KEYS: &[&str] = &[
 /// Whether a mode only watches.
 const MODES: [(&str, bool); 2] = [("enforce", false), ("audit", true)];
 const MAX_NAME_BYTES: usize = 63;
-/// 65,536 flows take 6 MiB of kernel memory.
-const DEFAULT_CAPACITY: u32 = 65_536;
+/// Per address family; both tables together take 6 MiB of kernel memory.
+const DEFAULT_CAPACITY: u32 = 32_768;
 
 #[cfg(test)]
 mod tests;
