@@ -99,7 +99,8 @@ fn examples() -> Result<()> {
             println!("  not measured: {example} ended with {status} (it needs root)");
         }
     }
-    Ok(())
+    heading("packets (goals: chain of four 5 ns, 64 rules 40 ns, 10,000 CIDRs 125 ns, established flow 60 ns)");
+    cargo(&["bench", "--quiet", "--package", "traffic"])
 }
 
 struct Measured {
@@ -153,4 +154,4 @@ const EXAMPLES: &[(&str, &str, &str)] =
     &[("sensor", "storm", "cost of watching for the watched"), ("coverage", "figures", "coverage")];
 const EVENTS: u64 = 200_000;
 /// Measured 2026-11-22 with room for a quarter more.
-const MAX_INSTRUCTIONS_PER_EVENT: u64 = 4_000;
+const MAX_INSTRUCTIONS_PER_EVENT: u64 = 3_500;

@@ -156,8 +156,9 @@ fn nothing_is_left_unfinished_and_no_machine_shows_through() {
         files(&root()).into_iter().filter(|p| ["rs", "c", "h", "md", "sh", "yaml", "toml"].iter().any(|e| is(p, e)))
     {
         for (number, line) in read(&path).lines().enumerate() {
-            for word in
-                words.iter().filter(|w| line.contains(w.as_str()) && !(w.starts_with("XX") && line.contains("XXXX")))
+            for word in words
+                .iter()
+                .filter(|w| line.contains(w.as_str()) && !(w.starts_with("XX") && line.contains(&"X".repeat(4))))
             {
                 wrong.push(format!("{}:{}: `{word}`", relative(&path), number + 1));
             }
