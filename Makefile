@@ -6,7 +6,7 @@ ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
 run: ## build and watch this machine with the shipped rules (Ctrl-C ends it)
-	@sh scripts/setup.sh build && cargo build --release --bin hawkbell && exec $(ROOT) "$${CARGO_TARGET_DIR:-target}/release/hawkbell" watch
+	@sh scripts/setup.sh build && cargo build --release --package hawkbell && exec $(ROOT) "$${CARGO_TARGET_DIR:-target}/release/hawkbell" watch
 demo: ## do harmless suspicious things in a scratch directory, so that a running watch has something to say
 	@$(ROOT) sh scripts/demo.sh
 test: ## install what the tests need and run them all
