@@ -134,11 +134,14 @@ fn strip(clang: &OsStr, object: &Path) {
     }
 }
 
-/// Repeats what clang read (a Makefile rule) to cargo.
+/// Repeats what clang read (a Makefile rule) to cargo. What the build script itself wrote is left out: it is always newer
+/// than the start of the build, and cargo would build anew each time.
 fn tell_dependencies(depfile: &Path) {
+    let out = env::var("OUT_DIR").unwrap_or_default();
     let text = fs::read_to_string(depfile).unwrap_or_default().replace("\\\n", " ");
     let (_, inputs) = text.split_once(": ").unwrap_or_default();
-    inputs.split_whitespace().for_each(|input| println!("cargo::rerun-if-changed={input}"));
+    let sources = inputs.split_whitespace().filter(|input| out.is_empty() || !Path::new(input).starts_with(&out));
+    sources.for_each(|input| println!("cargo::rerun-if-changed={input}"));
 }
 
 /// Object parsers refuse bytes that are not 8-byte aligned, and `include_bytes!` promises no alignment.
