@@ -21,7 +21,8 @@ cat /etc/shadow >/dev/null 2>&1 || true
 
 step "3. a program is dropped into a temporary directory and run at once"
 cp /bin/true dropped
-./dropped
+# Deep enough below make, which does such things all day and is therefore not suspected.
+sh -c 'sh -c "sh -c ./dropped; true"; true'
 
 step "4. a private key is copied"
 mkdir .ssh
@@ -37,8 +38,8 @@ rm .bash_history
 
 if command -v unshare >/dev/null 2>&1 && command -v ip >/dev/null 2>&1 && command -v bash >/dev/null 2>&1; then
     step "7. a shell talks to another machine (in a network namespace without one)"
-    unshare --net sh -c 'ip link add a type veth peer name b && ip addr add 198.51.100.1/24 dev a && ip link set a up &&
-        ip link set b up && timeout 0.3 bash -c "exec 3<>/dev/udp/198.51.100.2/4444"' 2>/dev/null || true
+    unshare --net sh -c 'ip link add near type veth peer name far && ip addr add 198.51.100.1/24 dev near &&
+        ip link set near up && ip link set far up && timeout 0.3 bash -c "exec 3<>/dev/udp/198.51.100.2/4444"' 2>/dev/null || true
 fi
 
 echo "done: the alerts are in the other terminal"
