@@ -78,6 +78,10 @@ fn the_name_falco_needs_a_configuration() {
     let (_, err, code) =
         run(called("falco", dir.path()).arg("-c").arg(&config).args(["--dry-run", "-r"]).arg(rules_in(dir.path())));
     assert_eq!(code, Some(0), "{err}");
+    let (_, err, code) = run(called("falco", dir.path()).arg("-A"));
+    assert_eq!((err.trim(), code), ("Error: Option 'A' does not exist", Some(1)));
+    let (out, _, code) = run(called("falco", dir.path()).arg("--version"));
+    assert!(out.contains("Falco version: ") && code == Some(0), "{out}");
     let (out, _, _) = run(called("falco", dir.path()).arg("--help"));
     assert!(out.contains("Usage: falco [OPTIONS]"), "{out}");
 }
