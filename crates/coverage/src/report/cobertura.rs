@@ -1,7 +1,7 @@
 //! Cobertura XML: what CI services show beside merge requests. One package per directory, one class per file.
 
 use super::summary::{Ratio, Summary};
-use super::{FileReport, Report};
+use super::{FileReport, Report, escape};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -83,8 +83,4 @@ fn lines(out: &mut String, file: &FileReport) {
 
 fn rate(ratio: Ratio) -> String {
     format!("{:.4}", ratio.percent().unwrap_or(100.0) / 100.0)
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -3,7 +3,7 @@
 //! for through a closure; a missing one still gets its page.
 
 use super::summary::{Ratio, Summary};
-use super::{Branch, Decision, FileReport, Report};
+use super::{Branch, Decision, FileReport, Report, escape};
 use crate::segments::Segment;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -290,10 +290,6 @@ fn head(title: &str, page: &str, sortable: bool) -> String {
 fn finish(mut out: String) -> String {
     out.push_str("<footer>Counted in the kernel by <code>hawkbell cover</code></footer></body></html>\n");
     out
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 const STYLE: &str = include_str!("html/style.css");

@@ -197,6 +197,11 @@ fn merge_repeats(file: &mut FileReport) {
     });
 }
 
+/// Text as it may stand in HTML and XML, between tags or in a quoted attribute.
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
 fn span_kind(kind: RegionKind) -> Option<SpanKind> {
     match kind {
         RegionKind::Code(_) => Some(SpanKind::Code),
