@@ -74,8 +74,8 @@ pub static TOOLS: &[Tool] = &[
         needs: &["bpf-syscall", "map:array"],
         ..own("cover", crate::cover::command, crate::cover::run)
     },
-    Tool { hidden: true, ..own("completions", crate::completions::command, crate::completions::run) },
-    Tool { hidden: true, ..own("man", crate::completions::man_command, crate::completions::run_man) },
+    own("completions", crate::completions::command, crate::completions::run),
+    own("man", crate::completions::man_command, crate::completions::run_man),
 ];
 
 /// How a tool was called: the words to name it by in messages, and its arguments.

@@ -32,8 +32,10 @@ pub struct Command {
     pub short: &'static str,
     pub long: &'static str,
     pub flags: &'static [Flag],
-    /// What positional arguments mean under our own name, empty where they are ignored.
-    pub operands: &'static str,
+    /// What positional arguments are called and mean under our own name; `None` where they are ignored.
+    pub operands: Option<(&'static str, &'static str)>,
+    /// Command lines under our own name, each with what it does.
+    pub examples: &'static str,
     /// Offered to MCP clients.
     pub is_tool: bool,
 }
@@ -94,7 +96,22 @@ pub const COMMANDS: &[Command] = &[
             ours("against", Value::Text("report"), "Check a report of `probe --save` instead of this machine"),
             ours("format", Value::Choice(&["text", "json", "junit", "sarif"]), "Form of the output"),
         ],
-        operands: "further requirements",
+        operands: Some(("REQUIREMENT", "What has to be there: see below")),
+        examples: "hawkbell check btf cap-bpf map:ringbuf 'kernel>=5.8'
+  hawkbell check 'fentry|kprobe' 'lsm:file_open?'   one of two; a question mark makes optional
+  hawkbell check --elf prog.bpf.o                   would this object load here?
+  hawkbell check --elf build/ --load --format junit really load them, report for CI
+  hawkbell check --requirements needs.yaml --against other-machine.json
+
+Requirements:
+  btf, fentry, bpf-lsm ...                          a feature, as `hawkbell probe` names it
+  program:xdp  map:ringbuf  attach:tcx              a type that must load or attach
+  helper:xdp:bpf_loop  kfunc:bpf_rcu_read_lock      something that programs call
+  kprobe:do_exit  lsm:file_open  iter:task          a place to attach to; also function, tracepoint,
+                                                    raw_tracepoint, struct_ops
+  ability:isa-v4                                    what the verifier and the JIT can do
+  kernel>=5.10  CONFIG_HZ=250  cap:CAP_BPF          version, build option, capability
+  mount:/sys/fs/bpf:bpf                             a file system in its place",
         is_tool: true,
     },
     Command {
@@ -102,7 +119,9 @@ pub const COMMANDS: &[Command] = &[
         short: "Display parsed kernel configuration",
         long: "Display parsed kernel configuration: the options that matter to eBPF.",
         flags: &[JSON],
-        operands: "options to show, for example CONFIG_BPF_LSM",
+        operands: Some(("OPTION", "Only these options, for example CONFIG_BPF_LSM")),
+        examples: "hawkbell config                          the options that matter to eBPF
+  hawkbell config CONFIG_BPF_LSM CONFIG_HZ --json",
         is_tool: true,
     },
     Command {
@@ -116,7 +135,11 @@ pub const COMMANDS: &[Command] = &[
             ours("diff", Value::Text("file"), "Compare two saved reports (give the second file as well)"),
             ours("format", Value::Choice(&["text", "json"]), "Form of the output"),
         ],
-        operands: "second report of --diff",
+        operands: Some(("REPORT", "The second report of --diff")),
+        examples: "hawkbell probe                                  what works here, what does not, why, and the fix
+  hawkbell probe --full --json                    the whole inventory for machines
+  hawkbell probe --save here.json                 take it elsewhere: `check --against here.json`
+  hawkbell probe --diff before.json after.json    what a new kernel changed",
         is_tool: true,
     },
     Command {
@@ -124,7 +147,8 @@ pub const COMMANDS: &[Command] = &[
         short: "Show kernel and tool version",
         long: "Show kernel and tool version.",
         flags: &[],
-        operands: "",
+        operands: None,
+        examples: "",
         is_tool: false,
     },
 ];

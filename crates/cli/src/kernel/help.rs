@@ -1,14 +1,14 @@
-//! Help, completion candidates and completion scripts. In: the command table; out: text. The words that the reference's users
-//! and their scripts look for are kept.
+//! Help, completion candidates and completion scripts as `kfeatures`. In: the command table; out: text. The words that the
+//! reference's users and their scripts look for are kept; under our own name help looks as that of our other tools.
 
 use super::args::feature_names;
 use super::command::{self, COMMANDS, Command, Flag, ROOT_LONG, Value};
 use std::fmt::Write;
 
 /// Help of the program or of one command.
-pub fn help(program: &str, command: Option<&Command>, native: bool) -> String {
+pub fn help(program: &str, command: Option<&Command>) -> String {
     match command {
-        Some(command) => of_command(program, command, native),
+        Some(command) => of_command(program, command),
         None => of_root(program),
     }
 }
@@ -25,19 +25,15 @@ fn of_root(program: &str) -> String {
     out
 }
 
-fn of_command(program: &str, command: &Command, native: bool) -> String {
+fn of_command(program: &str, command: &Command) -> String {
     let mut out = format!("{}\n", command.long);
     if command.name == "check" {
         out.push_str("\nAvailable features:\n");
         feature_names().for_each(|name| _ = writeln!(out, "  {name}"));
     }
-    let operands = if native && !command.operands.is_empty() { " [WORD...]" } else { "" };
-    let _ = write!(out, "\nUsage:\n  {program} {} [flags]{operands}\n", command.name);
-    if native && !command.operands.is_empty() {
-        let _ = write!(out, "\nWords: {}\n", command.operands);
-    }
+    let _ = write!(out, "\nUsage:\n  {program} {} [flags]\n", command.name);
     out.push_str("\nFlags:\n");
-    for flag in command.flags(native) {
+    for flag in command.flags(false) {
         let _ = writeln!(out, "{}", flag_line(flag));
     }
     let _ = writeln!(out, "  -h, --help{:20}help for {}", "", command.name);

@@ -45,27 +45,32 @@ pub fn run_kfeatures(invocation: &Invocation) -> Outcome {
 pub fn run_native(invocation: &Invocation) -> Outcome {
     let (program, name) = invocation.program.rsplit_once(' ').unwrap_or(("hawkbell", &invocation.program));
     let style = Style { program, native: true, compact: false };
-    let all: Vec<String> = std::iter::once(name.to_owned()).chain(words(invocation)).collect();
+    let words = words(invocation);
+    if words.iter().any(|word| word == "--help" || word == "-h") {
+        invocation.parse(described(name))?;
+    }
+    let all: Vec<String> = std::iter::once(name.to_owned()).chain(words).collect();
     emit(&run(style, &all))
 }
 
-/// The clap form of one command, from the same table.
-fn described(name: &'static str) -> clap::Command {
-    let Some(row) = command::find(name) else { return clap::Command::new(name) };
-    let mut described = clap::Command::new(name).about(row.short).long_about(row.long);
+/// The clap form of one command, from the same table: for help, completions and man pages.
+fn described(name: &str) -> clap::Command {
+    let Some(row) = command::find(name) else { return clap::Command::new(name.to_owned()) };
+    let mut described =
+        clap::Command::new(row.name).about(row.short).after_help(format!("Examples:\n  {}", row.examples));
     for flag in row.flags(true) {
-        let arg = clap::Arg::new(flag.name).long(flag.name).help(flag.help);
+        let help = flag.help.trim_end_matches(" (see available features above)");
+        let arg = clap::Arg::new(flag.name).long(flag.name).help(help);
         let arg = if let Some(letter) = flag.short { arg.short(letter) } else { arg };
         described = described.arg(match flag.value {
             command::Value::Bool => arg.action(clap::ArgAction::SetTrue),
-            command::Value::Choice(words) => arg.value_parser(words.to_vec()),
-            _ => arg.value_name(flag.word()).action(clap::ArgAction::Append),
+            command::Value::Choice(words) => arg.value_name("FORM").value_parser(words.to_vec()),
+            _ => arg.value_name(flag.word().to_uppercase()).action(clap::ArgAction::Append),
         });
     }
-    if row.operands.is_empty() {
-        described
-    } else {
-        described.arg(clap::Arg::new("word").num_args(0..).help(row.operands))
+    match row.operands {
+        Some((word, help)) => described.arg(clap::Arg::new("word").value_name(word).num_args(0..).help(help)),
+        None => described,
     }
 }
 
@@ -103,7 +108,7 @@ pub fn run(style: Style<'_>, words: &[String]) -> Output {
     match words.first().map(String::as_str) {
         Some(ask @ ("__complete" | "__completeNoDesc")) => return completion(words, ask == "__complete"),
         Some("help") => {
-            return Output::ok(help::help(style.program, words.get(1).and_then(|w| command::find(w)), style.native));
+            return Output::ok(help::help(style.program, words.get(1).and_then(|w| command::find(w))));
         }
         Some("completion") => return script(style, words),
         _ => {}
@@ -116,7 +121,7 @@ pub fn run(style: Style<'_>, words: &[String]) -> Output {
 
 fn dispatch(style: Style<'_>, parsed: &Parsed) -> Output {
     if parsed.help {
-        return Output::ok(help::help(style.program, parsed.command, style.native));
+        return Output::ok(help::help(style.program, parsed.command));
     }
     if let Some(how) = &parsed.jsonschema {
         return schema(style, parsed, how);
@@ -131,7 +136,7 @@ fn dispatch(style: Style<'_>, parsed: &Parsed) -> Output {
         Some("probe") => probe(style, parsed),
         Some("config") => config::run(style, parsed),
         Some("version") => version(style),
-        _ => Output::ok(help::help(style.program, None, style.native)),
+        _ => Output::ok(help::help(style.program, None)),
     }
 }
 
