@@ -3,6 +3,7 @@
 //! declare its module in `main.rs` and add a row here.
 
 use crate::exit::{Exit, Failure, Outcome};
+use features::{Need, need};
 use std::ffi::OsString;
 
 /// One subcommand.
@@ -16,8 +17,8 @@ pub struct Tool {
     pub known_as: KnownAs,
     /// Not listed in help.
     pub hidden: bool,
-    /// What the tool needs from the kernel, as requirement words: explained when the kernel refuses.
-    pub needs: &'static [&'static str],
+    /// What the tool needs from the kernel: explained when the kernel refuses.
+    pub needs: &'static [Need],
 }
 
 /// Under which program name a tool can be reached besides `hawkbell <tool>`.
@@ -58,20 +59,31 @@ pub static TOOLS: &[Tool] = &[
     Tool {
         known_as: KnownAs::Program("falco"),
         usage_exit: 1,
-        needs: &["bpf-syscall", "btf", "map:ringbuf", "program:raw_tracepoint", "program:tracing/tp_btf?"],
+        needs: &[
+            need("bpf-syscall", "seeing system calls"),
+            need("btf", "reading kernel structures"),
+            need("map:ringbuf", "handing events over"),
+            need("program:raw_tracepoint", "seeing system calls"),
+            need("program:tracing/tp_btf?", "raw tracepoint programs do its work"),
+        ],
         ..own("watch", crate::watch::command, crate::watch::run)
     },
     own("rules", crate::rules::command, crate::rules::run),
     own("replay", crate::watch::replay_command, crate::watch::run_replay),
     Tool {
         known_as: KnownAs::Program("traffico"),
-        needs: &["bpf-syscall", "program:sched_cls", "map:percpu_array", "attach:tcx?"],
+        needs: &[
+            need("bpf-syscall", "filtering packets"),
+            need("program:sched_cls", "filtering packets"),
+            need("map:percpu_array", "counting packets"),
+            need("attach:tcx?", "programs are attached as tc filters"),
+        ],
         ..own("traffic", crate::traffic::command, crate::traffic::run)
     },
     Tool {
         usage_exit: 1,
         known_as: KnownAs::Program("bpfcov"),
-        needs: &["bpf-syscall", "map:array"],
+        needs: &[need("bpf-syscall", "reading counters"), need("map:array", "keeping counters")],
         ..own("cover", crate::cover::command, crate::cover::run)
     },
     own("completions", crate::completions::command, crate::completions::run),

@@ -157,6 +157,16 @@ impl fmt::Display for Reason {
     }
 }
 
+/// The word, with reason and remedy where there are some.
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.reason() {
+            Some(reason) => write!(f, "{}: {reason}", self.word()),
+            None => f.write_str(self.word()),
+        }
+    }
+}
+
 /// `EPERM` for 1. Numbers that probes do not meet are given as numbers.
 pub fn errno_name(errno: i32) -> String {
     let known = ERRNOS.iter().find(|(number, _, _)| *number == errno);

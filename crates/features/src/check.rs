@@ -28,6 +28,9 @@ pub struct Row {
 /// Whoever can answer a requirement.
 pub trait Source {
     fn answer(&self, requirement: &Requirement) -> Answer;
+
+    /// Told before what will be asked, so that it can be looked up together.
+    fn prepare(&self, _: &[Requirement]) {}
 }
 
 impl Report {
@@ -39,10 +42,22 @@ impl Report {
     pub fn failures(&self) -> impl Iterator<Item = &Row> {
         self.rows.iter().filter(|row| !row.optional && !row.answer.is_supported())
     }
+
+    /// Optional things that are not there.
+    pub fn degraded(&self) -> impl Iterator<Item = &Row> {
+        self.rows.iter().filter(|row| row.optional && !row.answer.is_supported())
+    }
+
+    /// The row of one requirement.
+    pub fn of(&self, requirement: &Requirement) -> Option<&Row> {
+        let text = requirement.to_string();
+        self.rows.iter().find(|row| row.requirement == text)
+    }
 }
 
 /// Answers every requirement once.
 pub fn check(source: &impl Source, requirements: &[Requirement]) -> Report {
+    source.prepare(requirements);
     let mut rows: Vec<Row> = Vec::new();
     for requirement in flat(requirements) {
         let text = requirement.to_string();
@@ -120,11 +135,9 @@ impl Source for Machine {
             Requirement::AllOf(_) | Requirement::AnyOf(_) | Requirement::Optional(_) => Answer::Supported,
         }
     }
-}
 
-impl Machine {
-    /// Looks all BTF names of some requirements up in one pass.
-    pub fn prepare(&self, requirements: &[Requirement]) {
+    /// Looks all BTF names up in one pass.
+    fn prepare(&self, requirements: &[Requirement]) {
         let leaves = requirements.iter().flat_map(Requirement::leaves);
         let names: Vec<_> = leaves.filter_map(btf_name).collect();
         if !names.is_empty() {
@@ -132,7 +145,9 @@ impl Machine {
             let _ = self.btf.look_up(&names);
         }
     }
+}
 
+impl Machine {
     fn kfunc(&self, name: &str) -> Answer {
         match self.btf.id(Kind::Func, name) {
             Ok(Some(_)) => Answer::Supported,

@@ -1,6 +1,23 @@
 //! What this kernel can run, why not, and what fixes it. Questions come in (requirements, a scope, an object file); answers go
 //! out: supported, unsupported because, or unknown because. Two families are kept apart: gating ([`check`]) and collecting
 //! ([`inventory`], [`legacy`]). Never must a denial be told as an absence, an unknown as a no, or anything stay loaded.
+//!
+//! ```
+//! use features::{Machine, Requirement, check};
+//!
+//! let needs: Vec<Requirement> = ["bpf-syscall", "fentry|kprobe", "map:ringbuf", "attach:tcx?"]
+//!     .iter()
+//!     .map(|word| word.parse())
+//!     .collect::<Result<_, _>>()?;
+//! let report = check(&Machine::here(), &needs);
+//! for row in report.failures() {
+//!     eprintln!("{}: {}", row.requirement, row.answer);
+//! }
+//! for row in report.degraded() {
+//!     eprintln!("works without {}: {}", row.requirement, row.answer);
+//! }
+//! # Ok::<(), features::requirement::ParseError>(())
+//! ```
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::print_stdout))]
 
@@ -18,6 +35,7 @@ pub mod link;
 pub mod machine;
 pub mod map;
 pub mod mount;
+pub mod need;
 pub mod object;
 pub mod program;
 pub mod reference;
@@ -31,5 +49,6 @@ pub use feature::{FEATURES, Feature};
 pub use host::kconfig;
 pub use inventory::{Scope, Snapshot};
 pub use machine::{Machine, Version};
+pub use need::{Need, need, unmet};
 pub use object::{ObjectReport, Verdict, check_object, from_elf};
 pub use requirement::Requirement;

@@ -88,7 +88,8 @@ Generated from the tables of the crate `features`; `cargo test -p features` fail
 
 Every name here can be given to `hawkbell check -r NAME`. Other requirements: `CONFIG_X` or `CONFIG_X=value`, `kernel>=5.10`,
 `cap:CAP_BPF`, `mount:/sys/fs/bpf:bpf`, `kfunc:NAME`, `function:NAME`, `kprobe:NAME`, `raw_tracepoint:NAME`,
-`tracepoint:CATEGORY/NAME`, `lsm:HOOK`, `iter:NAME`, `struct_ops:NAME`. `a|b` is met by either, `a?` is told but never fails.
+`tracepoint:CATEGORY/NAME`, `lsm:HOOK`, `iter:NAME`, `struct_ops:NAME`. `a|b` is met by either, `a&b` by both, `(a|b)&c`
+needs brackets, `a?` is told but never fails.
 
 Answers are `supported`, `unsupported` with a cause, or `unknown` with a cause. Causes: `too-old`, `compiled-out`, `absent`,
 `not-enabled`, `not-mounted`, `missing-capability`, `user-namespace`, `seccomp`, `lockdown`, `policy`, `memlock`, `unreadable`,

@@ -1,5 +1,6 @@
 //! What a program needs from its kernel, as text and as values. In: words such as `btf`, `program:xdp`, `CONFIG_BPF=y`,
-//! `kernel>=5.10`, `a|b` (any of), `a?` (optional); out, a [`Requirement`] whose text form is canonical. Never asks a kernel.
+//! `kernel>=5.10`, `a|b` (any of), `a&b` (both), `a?` (optional, also of a whole group), `(a|b)&c`; out, a [`Requirement`] whose
+//! text form is canonical. Never asks a kernel.
 
 use crate::feature::{self, FEATURES, Feature};
 use crate::machine::Version;
@@ -7,6 +8,7 @@ use crate::program::Shape;
 use crate::{isa, link, mount, program};
 use elf::uapi;
 use std::fmt;
+use std::str::FromStr;
 
 /// One thing, or a group of things, that must be there.
 #[derive(Debug, Clone)]
@@ -73,11 +75,20 @@ pub enum ParseError {
 impl Requirement {
     pub fn parse(text: &str) -> Result<Requirement, ParseError> {
         let text = text.trim();
-        if text.contains('|') {
-            return text.split('|').map(Requirement::parse).collect::<Result<_, _>>().map(Requirement::AnyOf);
+        if text.len() > LONGEST_TEXT {
+            return Err(bad(&text.chars().take(32).collect::<String>(), &format!("longer than {LONGEST_TEXT} bytes")));
         }
         if let Some(inner) = text.strip_suffix('?') {
             return Requirement::parse(inner).map(|r| Requirement::Optional(Box::new(r)));
+        }
+        for (sign, group) in [('|', Requirement::AnyOf as fn(_) -> _), ('&', Requirement::AllOf)] {
+            let parts = outside_brackets(text, sign);
+            if parts.len() > 1 {
+                return parts.into_iter().map(Requirement::parse).collect::<Result<_, _>>().map(group);
+            }
+        }
+        if let Some(inner) = text.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')) {
+            return Requirement::parse(inner);
         }
         if let Some(version) = text.strip_prefix("kernel>=") {
             return Version::parse(version.trim())
@@ -107,6 +118,14 @@ impl Requirement {
             Requirement::Optional(inner) => inner.leaves(),
             leaf => vec![leaf],
         }
+    }
+}
+
+impl FromStr for Requirement {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Requirement, ParseError> {
+        Requirement::parse(text)
     }
 }
 
@@ -252,8 +271,27 @@ fn distance(a: &str, b: &str) -> usize {
     row.last().copied().unwrap_or(0)
 }
 
+/// Groups and optional parts inside a group stand in brackets.
 fn join(parts: &[Requirement], with: &str) -> String {
-    parts.iter().map(ToString::to_string).collect::<Vec<_>>().join(with)
+    let part = |part: &Requirement| match part {
+        Requirement::AllOf(_) | Requirement::AnyOf(_) | Requirement::Optional(_) => format!("({part})"),
+        single => single.to_string(),
+    };
+    parts.iter().map(part).collect::<Vec<_>>().join(with)
+}
+
+/// Splits at a sign that is not inside brackets.
+fn outside_brackets(text: &str, sign: char) -> Vec<&str> {
+    let mut depth = 0usize;
+    let parts = text.split(|c| {
+        match c {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth == 0 && c == sign
+    });
+    parts.collect()
 }
 
 fn program_name(id: u32) -> String {
@@ -269,6 +307,8 @@ const TARGET_KINDS: &[(&str, TargetKind)] = &[
     ("iter", TargetKind::Iterator),
     ("struct_ops", TargetKind::StructOps),
 ];
+/// Bounds the depth of nested brackets too.
+const LONGEST_TEXT: usize = 4096;
 const KINDS: &str = "program, map, helper, kfunc, attach, ability, cap, mount, function, kprobe, raw_tracepoint, tracepoint, lsm, iter, struct_ops";
 
 #[cfg(test)]
@@ -293,6 +333,10 @@ mod tests {
             "mount:/sys/fs/bpf:0xcafe4a11",
             "fentry|kprobe",
             "lsm:file_open?",
+            "fentry|kprobe?",
+            "btf&(fentry|kprobe)",
+            "(btf&fentry)|kprobe",
+            "(attach:tcx?)|btf",
             "tracepoint:syscalls/sys_enter_openat",
         ] {
             assert_eq!(Requirement::parse(text).unwrap().to_string(), text);

@@ -145,7 +145,6 @@ fn answer(parsed: &Parsed, requirements: &[Requirement], objects: &[PathBuf]) ->
         });
     }
     let machine = Machine::here();
-    machine.prepare(requirements);
     let report = features::check(&machine, requirements);
     let checked: Result<Vec<_>, String> =
         objects.iter().map(|path| object(&machine, path, parsed.is_on("load"))).collect();

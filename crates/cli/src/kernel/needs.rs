@@ -1,12 +1,13 @@
-//! What a tool needs from the kernel, said when it fails: in, requirement words and the failure; out, the failure with a help line
+//! What a tool needs from the kernel, said when it fails: in, its table of needs and the failure; out, the failure with a help line
 //! for each thing that is missing, with its cause. Asks the kernel only after something went wrong there, so a good run pays
 //! nothing, and a failure that has nothing to do with the kernel stays as it is.
 
 use crate::exit::Failure;
-use features::{Machine, Requirement};
+use diag::{Finding, Severity};
+use features::{Machine, Need, unmet};
 
 /// Adds what the kernel refuses to a failure that sounds like a refusal.
-pub fn explain(failure: Failure, needs: &[&str]) -> Failure {
+pub fn explain(failure: Failure, needs: &[Need]) -> Failure {
     let said = match &failure {
         Failure::Operation { error, .. } => format!("{error:#}"),
         Failure::Usage { .. } => return failure,
@@ -14,13 +15,13 @@ pub fn explain(failure: Failure, needs: &[&str]) -> Failure {
     if needs.is_empty() || !REFUSALS.iter().any(|words| said.contains(words)) {
         return failure;
     }
-    missing(needs).into_iter().fold(failure, Failure::help)
+    let missing = unmet(&Machine::here(), needs).into_iter().filter(|finding| finding.severity == Severity::Error);
+    missing.map(|finding| line(&finding)).fold(failure, Failure::help)
 }
 
-fn missing(needs: &[&str]) -> Vec<String> {
-    let requirements: Vec<Requirement> = needs.iter().filter_map(|need| Requirement::parse(need).ok()).collect();
-    let report = features::check(&Machine::here(), &requirements);
-    report.failures().filter_map(|row| Some(format!("needs {}: {}", row.requirement, row.answer.reason()?))).collect()
+fn line(finding: &Finding) -> String {
+    let fix = finding.help.as_ref().map(|fix| format!("; {fix}")).unwrap_or_default();
+    format!("needs {}: {}{fix}", finding.subject, finding.reason)
 }
 
 /// How the kernel's refusals read in messages.
@@ -36,6 +37,7 @@ const REFUSALS: &[&str] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+    use features::need;
 
     fn help_of(failure: &Failure) -> usize {
         match failure {
@@ -46,11 +48,14 @@ mod tests {
 
     #[test]
     fn only_refusals_of_the_kernel_are_explained() {
-        let never = &["kernel>=999.0"][..];
+        let never = &[need("kernel>=999.0", "time travel")];
         assert_eq!(help_of(&explain(Failure::message("policy `a`: no such file"), never)), 0);
         assert_eq!(help_of(&explain(Failure::message("load program `a`: operation not permitted"), never)), 1);
         assert_eq!(
-            help_of(&explain(Failure::message("load program `a`: operation not permitted"), &["kernel>=3.0"])),
+            help_of(&explain(
+                Failure::message("load program `a`: operation not permitted"),
+                &[need("kernel>=3.0", "everything")]
+            )),
             0
         );
     }
