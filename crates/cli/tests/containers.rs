@@ -1,5 +1,6 @@
 //! What happens in a real container is told apart from the host: containerd and runc start one from an image made on the
-//! spot, and the alert carries its id. Needs root, containerd and a static busybox; nothing is left behind.
+//! spot, and the alert carries its id and what its bundle says. Needs root, containerd and a static busybox; nothing is left
+//! behind.
 
 #![allow(clippy::print_stdout, reason = "a skip says why, a run says how much it saw")]
 
@@ -11,22 +12,40 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use support::{Watch, root};
 
+const MOUNT: &str = "type=bind,src=/usr,dst=/host/usr,options=rbind:rprivate:ro";
 const CONTAINER: &str = "hawkbell-test-container";
 
 #[test]
-fn alerts_from_a_container_carry_its_id() {
+fn alerts_from_a_container_say_which() {
     if !["containerd", "ctr", "runc", "busybox"].iter().all(|tool| on_path(tool)) {
         println!("skipped: needs containerd, ctr, runc and busybox");
         return;
     }
-    let Some(mut watch) = Watch::start(&[root().join("rules")]) else { return };
+    let facts = tempfile::NamedTempFile::with_suffix(".yaml").expect("a file");
+    fs::write(facts.path(), FACTS).expect("write the rule");
+    let Some(mut watch) = Watch::start(&[root().join("rules"), facts.path().to_owned()]) else { return };
     let containerd = Containerd::start(&watch.scratch);
     containerd.run("cp /bin/busybox /tmp/dropped && ln -s dropped /tmp/true && /tmp/true");
     let alerts = watch.until_sentinel();
     let alert = alerts.iter().find(|a| a["rule"] == "Program not from the image run in a container");
     let alert = alert.unwrap_or_else(|| panic!("no alert from the container among {alerts:#?}"));
     assert_eq!(alert["output_fields"]["container.id"], CONTAINER[..12]);
+    let facts = alerts.iter().find(|a| a["rule"] == "Facts").expect("an alert with facts");
+    let fact = |name: &str| facts["output_fields"][name].clone();
+    assert_eq!((fact("container.name"), fact("container.type")), (CONTAINER.into(), "containerd".into()));
+    assert_eq!((fact("container.privileged"), fact("container.host_network")), (false.into(), false.into()));
+    assert_eq!(fact("container.mounts"), "/usr:/host/usr::false:rprivate");
+    assert_eq!(fact("user.name"), "root", "as the image says");
 }
+
+const FACTS: &str = "
+- rule: Facts
+  desc: What is known about a container
+  condition: evt.type = execve and evt.rawres = 0 and container.id startswith hawkbell and proc.name = sh
+  output: >
+    %container.name %container.type %container.privileged %container.host_network %container.mounts %user.name
+  priority: INFO
+";
 
 /// A containerd with directories and socket of its own.
 struct Containerd {
@@ -61,7 +80,10 @@ impl Containerd {
 
     fn run(&self, script: &str) {
         let image = "docker.io/library/hawkbell-test:latest";
-        assert!(self.ctr(&["run", "--rm", image, CONTAINER, "sh", "-c", script]), "run the container");
+        assert!(
+            self.ctr(&["run", "--rm", "--mount", MOUNT, image, CONTAINER, "sh", "-c", script]),
+            "run the container"
+        );
     }
 
     fn ctr(&self, args: &[&str]) -> bool {

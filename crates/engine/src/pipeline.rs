@@ -89,8 +89,11 @@ impl Engine {
         }
     }
 
-    /// Gives the engine a way to ask about threads it does not know.
-    pub fn set_proc_source(&mut self, source: Box<dyn ProcSource>) {
+    /// Gives the engine a way to ask about what it does not know, and asks about the containers it knows of.
+    pub fn set_proc_source(&mut self, mut source: Box<dyn ProcSource>) {
+        for tid in self.state.threads_in_containers() {
+            crate::parse::meet(&mut self.state, &mut *source, tid);
+        }
         self.source = Some(source);
     }
 

@@ -1,6 +1,7 @@
 //! The door to what events do not tell. In: ids that the engine met and does not know. Out: what /proc, or whatever
 //! stands behind the trait, says about them. The live daemon implements it; replay and tests run without.
 
+use crate::state::containers::ContainerInfo;
 use event::snapshot::{Fd, Group, Proc, User};
 
 /// Looks things up while events are processed: must not wait for the network or for other processes.
@@ -26,6 +27,13 @@ pub trait ProcSource: Send {
     /// Users and groups inside the container of a process, asked at the first process of a container.
     fn accounts(&mut self, pid: i64) -> Option<(Vec<User>, Vec<Group>)> {
         let _ = pid;
+        None
+    }
+
+    /// What is known about the container with the id `full_id`, in which `pid` runs; asked at its first process, and again
+    /// at a few later ones while the answer is `None`.
+    fn container(&mut self, pid: i64, full_id: &[u8]) -> Option<ContainerInfo> {
+        let _ = (pid, full_id);
         None
     }
 }

@@ -3,6 +3,7 @@
 mod events;
 
 use engine::state::ThreadFlags;
+use engine::state::containers::ContainerInfo;
 use engine::{Options, ProcSource};
 use event::Kind;
 use event::snapshot::Proc;
@@ -370,6 +371,26 @@ impl ProcSource for FakeProc {
     fn is_alive(&mut self, tid: i64) -> bool {
         tid == 60
     }
+
+    fn container(&mut self, pid: i64, full_id: &[u8]) -> Option<ContainerInfo> {
+        let name = format!("{} of {pid}", String::from_utf8_lossy(full_id));
+        Some(ContainerInfo { name, ..ContainerInfo::default() })
+    }
+}
+
+#[test]
+fn containers_are_asked_about_once_at_their_first_process() {
+    let mut inside = process(60, 60, 1);
+    inside.cgroups = b"cpu=/default/there_before\0".to_vec();
+    let mut stage = Stage::new(vec![inside]);
+    stage.engine.set_proc_source(Box::new(FakeProc));
+    let name = |stage: &Stage| {
+        let container = stage.state().containers.lookup(b"there_before")?;
+        container.info.as_ref().map(|info| info.name.clone())
+    };
+    assert_eq!(name(&stage).as_deref(), Some("there_before of 60"));
+    stage.clone(60, 61, ids(61, 61, 60, 0));
+    assert_eq!(name(&stage).as_deref(), Some("there_before of 60"), "not asked again");
 }
 
 #[test]

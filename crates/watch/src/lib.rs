@@ -7,6 +7,7 @@
 mod blindness;
 pub mod cases;
 pub mod config;
+mod containers;
 pub mod describe;
 pub mod drops;
 pub mod internal;

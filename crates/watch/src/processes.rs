@@ -1,9 +1,12 @@
 //! What was there before the first event, and what events alone cannot tell: the files of /proc come in, a snapshot and
 //! answers about single processes go out. Answers are looked up between two events, so they read files of the kernel only.
 
+use crate::containers;
 use engine::ProcSource;
+use engine::state::containers::ContainerInfo;
 use event::snapshot::{Fd, Group, Proc, Snapshot, User};
 use host::procs::{self, Procs};
+use host::root::Root;
 use host::{accounts, interfaces};
 use std::path::Path;
 
@@ -55,6 +58,10 @@ impl ProcSource for Lookup {
     fn accounts(&mut self, pid: i64) -> Option<(Vec<User>, Vec<Group>)> {
         let root = Path::new(PROC).join(pid.to_string()).join("root");
         root.exists().then(|| (accounts::users(&root), accounts::groups(&root)))
+    }
+
+    fn container(&mut self, pid: i64, full_id: &[u8]) -> Option<ContainerInfo> {
+        containers::describe(&Root::default(), pid, std::str::from_utf8(full_id).ok()?)
     }
 }
 

@@ -136,9 +136,9 @@ fn pidns_start(state: &State, event: &Event<'_>, child: &Thread, inherited: u64)
 
 fn add_child(state: &mut State, mut child: Thread, step: &mut Step<'_>) {
     child.measure_exe_age();
-    let (tid, container) = (child.tid, child.container_id.clone());
+    let tid = child.tid;
     if state.add_thread(child) {
-        super::users::learn_accounts(state, step, tid, &container);
+        step.meet_container(state, tid);
     }
 }
 

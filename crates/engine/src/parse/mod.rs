@@ -15,6 +15,7 @@ mod traffic;
 mod users;
 
 pub(crate) use births::Births;
+pub(crate) use container::meet;
 pub(crate) use exit::RecentExits;
 pub(crate) use table::{FdUse, Row, ThreadUse, rows};
 
@@ -39,6 +40,14 @@ pub(crate) struct Step<'s> {
     pub source: Option<&'s mut (dyn ProcSource + 'static)>,
     pub recent: &'s mut RecentExits,
     pub births: &'s mut Births,
+}
+
+impl Step<'_> {
+    fn meet_container(&mut self, state: &mut State, tid: i64) {
+        if let Some(source) = &mut self.source {
+            container::meet(state, *source, tid);
+        }
+    }
 }
 
 /// What happens to the tables once the event was judged.

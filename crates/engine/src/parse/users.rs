@@ -2,6 +2,7 @@
 //! a container at its first process. Out: the account tables. Events of other kinds never reach this.
 
 use super::Step;
+use crate::proc_source::ProcSource;
 use crate::state::{State, Str};
 use event::Event;
 use event::snapshot::{Group, User};
@@ -33,11 +34,10 @@ pub(super) fn group_deleted(state: &mut State, event: &Event<'_>, _: &mut Step<'
 }
 
 /// Asks once per container who its users are, when somebody can tell.
-pub(super) fn learn_accounts(state: &mut State, step: &mut Step<'_>, tid: i64, container: &Str) {
-    if container.is_empty() || state.accounts.knows(container) {
+pub(super) fn learn_accounts(state: &mut State, source: &mut dyn ProcSource, tid: i64, container: &Str) {
+    if state.accounts.knows(container) {
         return;
     }
-    let Some(source) = &mut step.source else { return };
     let (users, groups) = source.accounts(tid).unwrap_or_default();
     if state.accounts.is_due_for_sweep() {
         state.forget_gone_containers();

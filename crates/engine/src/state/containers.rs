@@ -20,8 +20,10 @@ pub struct Container {
     /// As it stands in the cgroup path, usually 64 hexadecimal digits.
     pub full_id: Box<[u8]>,
     pub runtime: Runtime,
-    /// `None` until a runtime was asked.
+    /// `None` until somebody told.
     pub info: Option<Box<ContainerInfo>>,
+    /// How often somebody was asked; 0 when the metadata came in an event.
+    asked: u8,
 }
 
 /// Who runs a container. The order is the order in which cgroup paths are matched.
@@ -132,7 +134,7 @@ impl Containers {
         }
         self.sweep();
         let id = Str::from(short);
-        self.known.insert(Str::clone(&id), Container { full_id: full_id.into(), runtime, info: None });
+        self.known.insert(Str::clone(&id), Container { full_id: full_id.into(), runtime, info: None, asked: 0 });
         id
     }
 
@@ -143,7 +145,7 @@ impl Containers {
     /// Attaches metadata to the container with the full or short id `id`, which becomes known if it was not.
     pub fn supply(&mut self, id: &[u8], runtime: Runtime, info: ContainerInfo) {
         let short = id.get(..SHORT_ID_BYTES).unwrap_or(id);
-        let fresh = || Container { full_id: id.into(), runtime, info: None };
+        let fresh = || Container { full_id: id.into(), runtime, info: None, asked: 0 };
         self.known.entry(Str::from(short)).or_insert_with(fresh).info = Some(Box::new(info));
     }
 
@@ -154,9 +156,18 @@ impl Containers {
         }
     }
 
-    /// Ids of containers without metadata, for whoever asks the runtimes.
-    pub fn unknown(&self) -> impl Iterator<Item = (&[u8], Runtime)> {
-        self.known.iter().filter(|(_, c)| c.info.is_none()).map(|(id, c)| (&**id, c.runtime))
+    /// The full id of the container `id` when somebody should be asked about it once more.
+    pub(crate) fn next_question(&mut self, id: &[u8]) -> Option<Box<[u8]>> {
+        let container = self.known.get_mut(id).filter(|c| c.info.is_none() && c.asked < QUESTIONS)?;
+        container.asked += 1;
+        Some(container.full_id.clone())
+    }
+
+    /// Keeps the answer to a question about the container `id`.
+    pub(crate) fn answer(&mut self, id: &[u8], info: ContainerInfo) {
+        if let Some(container) = self.known.get_mut(id) {
+            container.info = Some(Box::new(info));
+        }
     }
 
     fn matched<'c>(&self, cgroups: &'c [u8]) -> Option<(Runtime, &'c [u8])> {
@@ -168,10 +179,11 @@ impl Containers {
         })
     }
 
-    /// Removes containers that no thread and no metadata names, whenever their number has doubled.
+    /// Removes containers that no thread and no event names, whenever their number has doubled. What was asked about can
+    /// be asked again.
     fn sweep(&mut self) {
         if self.known.len() >= self.sweep_at {
-            self.known.retain(|id, c| c.info.is_some() || std::sync::Arc::strong_count(id) > 1);
+            self.known.retain(|id, c| (c.info.is_some() && c.asked == 0) || std::sync::Arc::strong_count(id) > 1);
             self.sweep_at = (self.known.len() * 2).max(SWEEP_FIRST);
         }
     }
@@ -239,6 +251,8 @@ const FULL_ID_BYTES: usize = 64;
 const SHORT_ID_BYTES: usize = 12;
 /// Containers that may gather before the first sweep.
 const SWEEP_FIRST: usize = 1024;
+/// Processes of a container at which somebody is asked what it is.
+const QUESTIONS: u8 = 4;
 /// Top directories of other runtimes and of the kubelet.
 const NOT_CONTAINERD: &[&[u8]] = &[b"docker", b"kubepods", b"lxc", b"lxc.payload", b"libvirt", b"machine"];
 const UNITS: &[&[u8]] = &[b".service", b".slice", b".scope"];
@@ -309,7 +323,7 @@ mod tests {
         let mut containers = Containers::default();
         let id = containers.identify(format!("cpu=/docker/{ID}\0").as_bytes());
         assert_eq!(&*id, b"697956520d89");
-        assert_eq!(containers.unknown().count(), 1);
+        assert_eq!(containers.next_question(&id).as_deref(), Some(ID.as_bytes()));
         containers.supply(
             ID.as_bytes(),
             Runtime::Docker,
@@ -317,8 +331,10 @@ mod tests {
         );
         let known = containers.lookup(&id).expect("known");
         assert_eq!((&*known.full_id, known.info.as_ref().map(|i| i.name.as_str())), (ID.as_bytes(), Some("web")));
+        assert_eq!(containers.next_question(&id), None);
         containers.forget(&id);
-        assert_eq!(containers.unknown().count(), 1);
+        let asked = (0..9).filter(|_| containers.next_question(&id).is_some()).count();
+        assert_eq!(asked + 1, usize::from(QUESTIONS), "nobody is asked for ever");
     }
 
     #[test]
@@ -330,5 +346,16 @@ mod tests {
             all.identify(format!("cpu=/ns/box{n}\0").as_bytes());
         }
         assert!(all.known.len() <= SWEEP_FIRST);
+    }
+
+    #[test]
+    fn answers_about_gone_containers_go_too() {
+        let mut containers = Containers::default();
+        for n in 0..SWEEP_FIRST * 3 {
+            let id = containers.identify(format!("cpu=/ns/box{n}\0").as_bytes());
+            assert!(containers.next_question(&id).is_some());
+            containers.answer(&id, ContainerInfo::default());
+        }
+        assert!(containers.known.len() <= SWEEP_FIRST);
     }
 }

@@ -3,7 +3,7 @@
 //! counts.
 
 use super::{Counter, FdEntry, State, Str, Thread, ThreadFlags, path};
-use hashbrown::HashSet;
+use hashbrown::{HashMap, HashSet};
 use std::sync::Arc;
 
 impl State {
@@ -143,6 +143,13 @@ impl State {
             thread.container_id = self.containers.identify(&thread.cgroups);
         }
         self.scratch = list;
+    }
+
+    /// One thread of each container that is not the host.
+    pub(crate) fn threads_in_containers(&self) -> Vec<i64> {
+        let inside = self.threads.iter().filter(|(_, thread)| !thread.container_id.is_empty());
+        let one_each: HashMap<&Str, i64> = inside.map(|(tid, thread)| (&thread.container_id, *tid)).collect();
+        one_each.into_values().collect()
     }
 
     /// Drops the accounts of containers in which no thread is left.
