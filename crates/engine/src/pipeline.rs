@@ -7,7 +7,8 @@ use crate::counters::{Counter, Counters};
 use crate::fields::Surroundings;
 use crate::parse::{After, Births, FdUse, RecentExits, Row, Step, ThreadUse, rows};
 use crate::proc_source::ProcSource;
-use crate::state::{Limits, State, Thread, ThreadFlags};
+use crate::state::containers::Runtime;
+use crate::state::{Containers, Limits, State, Thread, ThreadFlags};
 use event::snapshot::Snapshot;
 use event::{Event, Kind};
 
@@ -21,6 +22,8 @@ pub struct Options {
     pub thread_timeout_nanos: u64,
     /// Time between two looks for such threads, ns. Without a [`ProcSource`] nothing is removed.
     pub purge_interval_nanos: u64,
+    /// Runtimes whose containers are told from the host.
+    pub runtimes: Vec<Runtime>,
 }
 
 impl Default for Options {
@@ -30,6 +33,7 @@ impl Default for Options {
             hostname: None,
             thread_timeout_nanos: 300_000_000_000,
             purge_interval_nanos: 300_000_000_000,
+            runtimes: Runtime::ALL.to_vec(),
         }
     }
 }
@@ -71,8 +75,10 @@ impl Default for Engine {
 
 impl Engine {
     pub fn new(options: Options) -> Self {
+        let mut state = State::with_limits(options.limits);
+        state.containers = Containers::new(&options.runtimes);
         Engine {
-            state: State::with_limits(options.limits),
+            state,
             around: Surroundings::default(),
             options,
             rows: rows(),

@@ -9,18 +9,44 @@ mod docker;
 mod storage;
 
 use bundle::Bundle;
-use engine::state::containers::ContainerInfo;
+use engine::state::containers::{ContainerInfo, Runtime};
 use host::root::Root;
 use serde_json::Value as Json;
 use std::io::Read;
 use std::path::Path;
 
+/// What the configuration says about containers: the `init_config` of the plugin named `container`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Whose containers are told from the host.
+    pub runtimes: Vec<Runtime>,
+    /// Longer labels are left out, bytes.
+    pub label_max_bytes: usize,
+}
+
+impl Settings {
+    /// From the plugin's `init_config`, JSON; what it does not say is as by default.
+    pub fn parse(init_config: &str) -> Settings {
+        let config: Json = serde_json::from_str(init_config).unwrap_or_default();
+        let is_on = |runtime: &Runtime| {
+            let key = runtime.name().replace('-', "_");
+            config.pointer(&format!("/engines/{key}/enabled")).and_then(Json::as_bool).unwrap_or(true)
+        };
+        let label_max = config.get("label_max_len").and_then(Json::as_u64).and_then(|n| usize::try_from(n).ok());
+        Settings {
+            runtimes: Runtime::ALL.into_iter().filter(is_on).collect(),
+            label_max_bytes: label_max.unwrap_or(LABEL_MAX_BYTES),
+        }
+    }
+}
+
 /// What is known about the container `full_id`, in which the process `pid` runs.
-pub fn describe(root: &Root, pid: i64, full_id: &str) -> Option<ContainerInfo> {
+pub fn describe(root: &Root, pid: i64, full_id: &str, settings: &Settings) -> Option<ContainerInfo> {
     let bundle = Bundle::find(root, pid, full_id);
     let mut info = bundle.as_ref().map(|bundle| bundle.info(root)).unwrap_or_default();
     let recorded = docker::add(&mut info, root, bundle.as_ref(), full_id)
         || bundle.as_ref().is_some_and(|bundle| storage::add(&mut info, bundle, full_id));
+    info.labels.retain(|(_, value)| value.len() <= settings.label_max_bytes);
     (bundle.is_some() || recorded).then_some(info)
 }
 
@@ -59,6 +85,8 @@ fn first(pairs: &[(String, String)], keys: &[&str]) -> String {
     keys.iter().find_map(value).unwrap_or_default()
 }
 
+/// The reference's default.
+const LABEL_MAX_BYTES: usize = 100;
 /// A file larger than this is not what we look for.
 const LARGEST_BYTES: u64 = 16 << 20;
 

@@ -93,7 +93,7 @@ impl<'a> Live<'a> {
         engine_options.hostname.get_or_insert_with(|| prepared.hostname.clone());
         let mut engine = Engine::new(engine_options);
         engine.seed(snapshot);
-        engine.set_proc_source(Box::new(processes::Lookup::new(boot_ns)));
+        engine.set_proc_source(Box::new(processes::Lookup::new(boot_ns, prepared.config.containers())));
         let metrics = Collector::start(&prepared.config, Facts::of(&prepared), log)?;
         Ok(Live {
             recorder,

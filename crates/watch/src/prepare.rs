@@ -2,7 +2,7 @@
 //! with the text users know. Used at the start, for dry runs, for validation and again for every reload. Reads files and
 //! writes log lines; touches neither kernel nor outputs.
 
-use crate::config::{Config, ConfigError, LoadError};
+use crate::config::{BUILT_IN_PLUGIN, Config, ConfigError, LoadError};
 use crate::log::Log;
 use crate::noise::Noise;
 use crate::options::Options;
@@ -271,7 +271,5 @@ impl From<LoadError> for PrepareError {
     }
 }
 
-/// What the plugin of this name provides is part of the engine.
-const BUILT_IN_PLUGIN: &str = "container";
 /// Where the re-created system keeps its configuration.
 pub const DEFAULT_CONFIG: &str = "/etc/falco/falco.yaml";

@@ -25,11 +25,12 @@ pub fn snapshot(boot_ns: u64) -> Snapshot {
 #[derive(Debug)]
 pub struct Lookup {
     boot_ns: u64,
+    containers: containers::Settings,
 }
 
 impl Lookup {
-    pub fn new(boot_ns: u64) -> Self {
-        Lookup { boot_ns }
+    pub fn new(boot_ns: u64, containers: containers::Settings) -> Self {
+        Lookup { boot_ns, containers }
     }
 
     fn read(&self, tid: i64) -> Option<Proc> {
@@ -61,7 +62,7 @@ impl ProcSource for Lookup {
     }
 
     fn container(&mut self, pid: i64, full_id: &[u8]) -> Option<ContainerInfo> {
-        containers::describe(&Root::default(), pid, std::str::from_utf8(full_id).ok()?)
+        containers::describe(&Root::default(), pid, std::str::from_utf8(full_id).ok()?, &self.containers)
     }
 }
 

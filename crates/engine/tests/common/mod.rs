@@ -3,15 +3,13 @@
 #![allow(dead_code)] // every test binary uses its part
 
 use capture::{Item, Reader};
-use engine::state::Containers;
 use engine::{Context, Engine, Options, is_judged};
 
 /// Calls `see` for every event that reaches the rules, after the state took it in. No host name, and containers are not
 /// recognised: the recorded values were made without either.
 pub fn replay(capture: &[u8], see: &mut dyn FnMut(&Context<'_>)) {
-    let mut engine = Engine::new(Options { hostname: Some(String::new()), ..Options::default() });
-    engine.state_mut().containers = Containers::new(&[]);
-    run(engine, capture, see);
+    let options = Options { hostname: Some(String::new()), runtimes: Vec::new(), ..Options::default() };
+    run(Engine::new(options), capture, see);
 }
 
 /// The same with containers, as the recorded alerts were made.

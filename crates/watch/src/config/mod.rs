@@ -19,6 +19,7 @@ pub use sections::{
     Threads, WebServer,
 };
 
+use crate::containers;
 use read::Reader;
 use rules::{AppendOutput, Matching, Priority};
 use std::path::{Path, PathBuf};
@@ -67,6 +68,17 @@ pub struct Config {
     /// What is odd but no reason to stop.
     pub warnings: Vec<String>,
 }
+
+impl Config {
+    /// What is said about containers, as the configuration of the plugin that does it in the reference.
+    pub fn containers(&self) -> containers::Settings {
+        let plugin = self.plugins.iter().find(|plugin| plugin.name == BUILT_IN_PLUGIN);
+        containers::Settings::parse(plugin.map_or("", |plugin| &plugin.init_config))
+    }
+}
+
+/// The plugin whose work is built in.
+pub const BUILT_IN_PLUGIN: &str = "container";
 
 /// Where events come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -178,9 +178,9 @@ const TASKS: &[&str] = &[
 /// Directories of containers/storage (Podman, CRI-O).
 const STORAGE: &[&str] =
     &["/var/lib/containers/storage/overlay-containers", "/run/containers/storage/overlay-containers"];
-/// The first match decides: CRI-O's notes hold those of Kubernetes as well.
+/// The first match decides: Podman's notes hold some of CRI-O as well.
 const RUNTIMES: &[(&str, &str)] =
-    &[("io.kubernetes.cri-o.", "cri-o"), ("io.kubernetes.cri.", "containerd"), ("io.podman.", "podman")];
+    &[("io.container.manager", "podman"), ("io.kubernetes.cri-o.", "cri-o"), ("io.kubernetes.cri.", "containerd")];
 const PROPAGATIONS: &[&str] = &["private", "rprivate", "shared", "rshared", "slave", "rslave"];
 const NAME: &[&str] = &["io.kubernetes.cri.container-name", "io.kubernetes.container.name", "nerdctl/name"];
 const IMAGE: &[&str] = &["io.kubernetes.cri.image-name", "io.kubernetes.cri-o.ImageName"];

@@ -11,7 +11,8 @@ pub(super) fn add(info: &mut ContainerInfo, bundle: &Bundle, id: &str) -> bool {
     let Some(record) = record(bundle, id) else { return false };
     // The record of a container is JSON inside JSON.
     let metadata: Json = serde_json::from_str(&text(&record, "/metadata")).unwrap_or_default();
-    if info.runtime.is_empty() {
+    if info.runtime != "cri-o" {
+        // CRI-O's names are long ones made of pod, namespace and container.
         info.runtime = "podman".to_owned();
         info.name = text(&record, "/names/0");
     }

@@ -7,6 +7,10 @@ use std::fs;
 const ID: &str = "697956520d891b5cb0e215093970c733549a3f745f52263c05b37f8a488994f3";
 const SANDBOX: &str = "aa7956520d891b5cb0e215093970c733549a3f745f52263c05b37f8a488994f3";
 
+fn describe(root: &Root, pid: i64, full_id: &str) -> Option<ContainerInfo> {
+    super::describe(root, pid, full_id, &Settings::parse(r#"{"label_max_len": 5}"#))
+}
+
 struct Host(tempfile::TempDir);
 
 impl Host {
@@ -79,7 +83,7 @@ fn docker_says_what_its_user_said() {
     );
     host.file(
         &format!("{own}/config.v2.json"),
-        r#"{"Name": "/web", "Image": "sha256:beef", "Config": {"Image": "nginx", "Labels": {"team": "blue"}},
+        r#"{"Name": "/web", "Image": "sha256:beef", "Config": {"Image": "nginx", "Labels": {"team": "blue", "story": "too long"}},
             "NetworkSettings": {"Networks": {"bridge": {"IPAddress": "172.17.0.2"}}},
             "MountPoints": {"/srv": {"Source": "/data", "Destination": "/srv", "RW": true, "Propagation": "rprivate", "Relabel": "z"}}}"#,
     );
@@ -100,7 +104,7 @@ fn podman_is_found_through_conmon() {
     let storage = "/home/me/storage/overlay-containers";
     host.process(70, "sleep", 60).process(60, "conmon", 1);
     host.file("/proc/60/cmdline", &format!("conmon\0-c\0{ID}\0-b\0{storage}/{ID}/userdata\0"));
-    host.file(&format!("{storage}/{ID}/userdata/config.json"), r#"{"linux": {"namespaces": []}}"#);
+    host.file(&format!("{storage}/{ID}/userdata/config.json"), r#"{"annotations": {"io.container.manager": "libpod", "io.kubernetes.cri-o.TTY": "false"}, "linux": {"namespaces": []}}"#);
     host.file(
         &format!("{storage}/containers.json"),
         &format!(r#"[{{"id": "{ID}", "names": ["happy_hawk"], "image": "cafe", "metadata": "{{\"image-name\": \"docker.io/library/alpine:3.20\"}}"}}]"#),
@@ -136,4 +140,15 @@ fn what_nobody_wrote_down_stays_unknown() {
     for id in ["", "..", "../../etc"] {
         assert_eq!(describe(&host.root(), 70, id), None);
     }
+}
+
+#[test]
+fn engines_can_be_switched_off() {
+    let all = Settings::parse("");
+    assert_eq!((all.runtimes.len(), all.label_max_bytes), (Runtime::ALL.len(), 100));
+    let some = Settings::parse(
+        r#"{"label_max_len": 7, "engines": {"docker": {"enabled": false}, "libvirt_lxc": {"enabled": false}}}"#,
+    );
+    assert_eq!((some.runtimes.len(), some.label_max_bytes), (Runtime::ALL.len() - 2, 7));
+    assert!(!some.runtimes.contains(&Runtime::Docker) && !some.runtimes.contains(&Runtime::LibvirtLxc));
 }
