@@ -13,6 +13,11 @@ use std::{env, fs};
 #[test]
 fn loader() {
     let Ok(orders) = env::var(ORDERS) else { return };
+    // From another thread, as the runtimes of some loaders do.
+    std::thread::spawn(move || obey(&orders)).join().expect("orders are obeyed");
+}
+
+fn obey(orders: &str) {
     let (mut kept, mut last) = (Vec::new(), String::new());
     for order in orders.split(' ') {
         let fields: Vec<_> = order.split(',').collect();
@@ -68,15 +73,60 @@ fn children_and_what_they_leave_running_are_held() {
 }
 
 #[test]
+fn tracing_holds_as_well() {
+    let Some(home) = Home::build() else { return };
+    let (guard, golden) = (home.object("guard"), home.object("golden"));
+    let traced = ["--hold", "ptrace"];
+    assert_eq!(home.run(&traced, &format!("{guard},guard,7 {golden},hot,2 exit=3")).code(), Some(3));
+    assert_eq!(home.entries(), [("guard".to_owned(), 7), ("hot".to_owned(), 2)]);
+    assert_eq!(home.run(&traced, &format!("{guard},guard,5 kill")).code(), Some(137), "killed by SIGKILL");
+    assert_eq!(home.entries(), [("guard".to_owned(), 5)]);
+
+    // A grandchild that outlives the command; a command that stops itself and is woken up.
+    let script = format!("sh -c '{} {ARGS} >/dev/null &' ; (sleep 0.1; kill -CONT $$) & kill -STOP $$; exit 4", this().display());
+    let mut run = home.cover(&["run", "--hold", "ptrace", "--", "sh", "-c", &script]);
+    let status = run.env(ORDERS, format!("{guard},guard,6 sleep=300")).status().expect("run");
+    assert_eq!((status.code(), home.entries()), (Some(4), vec![("guard".to_owned(), 6)]));
+}
+
+#[test]
+fn where_notification_is_refused_processes_are_traced() {
+    let Some(home) = Home::build() else { return };
+    let orders = format!("{},guard,3 exit=5", home.object("guard"));
+    let run = |words: &[&str]| {
+        let mut run = home.cover(&["run"]);
+        run.args(words).arg("--").arg(this()).args(ARGS.split(' ')).env(ORDERS, &orders);
+        run.output().expect("cover run")
+    };
+    // seccomp(2) is missing: an old kernel, or a container that forbids it.
+    let refused = std::thread::scope(|scope| {
+        let refused = scope.spawn(|| {
+            testkit::confine::apply("seccomp=seccomp:38").expect("a filter");
+            run(&[])
+        });
+        refused.join().expect("a run")
+    });
+    assert!(said(&refused).contains("processes were followed by ptrace instead"), "{}", said(&refused));
+    assert_eq!((refused.status.code(), home.entries()), (Some(5), vec![("guard".to_owned(), 3)]));
+
+    // Another supervisor is there already, and answers creations before us: both see all.
+    let nested = run(&["-o", "outer.cover", "--", env!("CARGO_BIN_EXE_hawkbell"), "cover", "run", "-o", "hawkbell.cover"]);
+    assert!(said(&nested).contains("ptrace"), "{}", said(&nested));
+    assert_eq!((nested.status.code(), home.entries()), (Some(5), vec![("guard".to_owned(), 3)]));
+    assert!(home.cover(&["merge", "outer.cover"]).status().expect("merge").success());
+    assert_eq!(home.entries(), [("guard".to_owned(), 3)]);
+}
+
+#[test]
 fn signals_reach_the_command() {
     let Some(home) = Home::build() else { return };
-    for (script, code) in
-        [("trap 'exit 9' TERM; touch up; while :; do sleep 0.05; done", 9), ("touch up; exec sleep 20", 143)]
-    {
-        let mut run = home.cover(&["run", "--", "sh", "-c", script]).stderr(Stdio::null()).spawn().expect("run");
+    let scripts = [("trap 'exit 9' TERM; touch up; while :; do sleep 0.05; done", 9), ("touch up; exec sleep 20", 143)];
+    for (hold, (script, code)) in ["notify", "ptrace"].into_iter().flat_map(|hold| scripts.map(|s| (hold, s))) {
+        let mut run = home.cover(&["run", "--hold", hold, "--", "sh", "-c", script]);
+        let mut run = run.stderr(Stdio::null()).spawn().expect("run");
         wait_for(&home.0.path().join("up"));
         terminate(&run);
-        assert_eq!(run.wait().expect("an end").code(), Some(code), "{script}");
+        assert_eq!(run.wait().expect("an end").code(), Some(code), "{hold}: {script}");
         fs::remove_file(home.0.path().join("up")).expect("clean up");
     }
     let missing = home.cover(&["run", "--", "no-such-command"]).output().expect("run");

@@ -1,27 +1,43 @@
 //! Runs a command and keeps hold of the counters of everything that it and its children load, also when a loader exits
 //! or is killed. Each creation of a map that may hold counters is carried out here instead, and the process gets a copy of
 //! the descriptor; the map lives on until it has been read. Signals are passed on; the command's end is its own. Where the
-//! kernel refuses to stop creations, the list of maps is watched instead, and the result says so.
+//! kernel refuses that, the processes are traced and their new maps copied; where it refuses both, the list of maps is
+//! watched instead, and the result says so.
 
 mod children;
+mod creation;
 
 use crate::layout::BuildId;
 use crate::profile::{Counters, Profile};
 pub use children::End;
 use children::{Children, Happening};
+use creation::{create, may_be_ours};
 use load::live;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::unistd::Pid;
+use std::collections::HashSet;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::process::Command;
 use std::time::{Duration, Instant};
-use sys::notify::{self, Listener, MapCreation};
+use sys::notify::{self, Grip, Listener, MapCreation};
+use sys::trace::{self, Change};
+
+/// How to learn of new maps.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum How {
+    /// Stop their creations (seccomp user notification); trace where that is refused, watch where both are.
+    Notify,
+    /// Follow the processes (ptrace); watch where that is refused.
+    Trace,
+    /// Look at the machine's list of maps again and again.
+    Watch,
+}
 
 /// How to keep hold.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// Watch the list of maps even where creations could be stopped.
-    pub watch_only: bool,
+    pub how: How,
     /// End with the command, even if processes that it started go on. Their map creations fail from then on.
     pub end_with_command: bool,
     /// Called once when the command has ended and others still run.
@@ -38,7 +54,9 @@ pub struct Held {
     /// Map creations that could not be taken over and went past us, with the reason of the last one.
     pub missed: usize,
     pub last_miss: Option<String>,
-    /// Why creations could not be stopped: maps that lived less than a few milliseconds may be missing.
+    /// Why the processes had to be traced.
+    pub traced_because: Option<String>,
+    /// Why creations could not be stopped at all: maps that lived less than a few milliseconds may be missing.
     pub watched_because: Option<String>,
 }
 
@@ -48,17 +66,25 @@ pub struct Held {
 /// The command cannot be started.
 pub fn run(command: &mut Command, options: Options) -> io::Result<Held> {
     let mut children = Children::prepare()?;
-    let mut holder = Holder { newest_before: newest_map(), ..Holder::default() };
-    if options.watch_only {
+    let mut holder = Holder { newest_seen: newest_map(), ..Holder::default() };
+    if options.how == How::Watch {
         let child = notify::spawn_unfiltered(command, children.signals())?;
         children.follow(&child);
         holder.watched_because = Some("asked for".into());
     } else {
-        let (child, listener) = notify::spawn(command, children.signals())?;
+        let (child, grip) = notify::spawn(command, children.signals(), options.how == How::Trace)?;
         children.follow(&child);
-        match listener {
-            Ok(listener) => holder.supervise(&listener, &mut children, options)?,
-            Err(error) => holder.watched_because = Some(sys::errno::of(&error)),
+        match grip {
+            Grip::Notified(listener) => holder.supervise(&listener, &mut children, options)?,
+            Grip::Traced(refused) => {
+                holder.traced_because = (refused != 0).then(|| sys::errno::words(refused));
+                // Who supervises already may answer creations before our filter sees them; then only the list tells.
+                holder.trace(&mut children, options, refused == EBUSY)?;
+            }
+            Grip::None(refused, untraced) => {
+                let reasons = [refused, untraced].into_iter().filter(|errno| *errno != 0).map(sys::errno::words);
+                holder.watched_because = Some(reasons.collect::<Vec<_>>().join("; ptrace: "));
+            }
         }
     }
     if holder.watched_because.is_some() {
@@ -77,9 +103,10 @@ struct Holder {
     maps: Vec<OwnedFd>,
     missed: usize,
     last_miss: Option<String>,
+    traced_because: Option<String>,
     watched_because: Option<String>,
-    /// The highest map id before the command began.
-    newest_before: u32,
+    /// The highest map id that was looked at, at first the last one before the command began.
+    newest_seen: u32,
 }
 
 impl Holder {
@@ -107,42 +134,95 @@ impl Holder {
             Ok(attr) => create(listener, creation, attr),
             Err(error) => Err(io::Error::new(error.kind(), format!("read its attributes: {}", sys::errno::of(error)))),
         };
+        if !self.keep(taken) {
+            pass(listener, creation);
+        }
+    }
+
+    /// Keeps a map, or notes why not.
+    fn keep(&mut self, taken: io::Result<OwnedFd>) -> bool {
         match taken {
             Ok(map) => self.maps.push(map),
             Err(error) => {
                 self.missed += 1;
                 self.last_miss = Some(sys::errno::of(&error));
-                pass(listener, creation);
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Copies maps as traced processes make them, until none of the processes is left.
+    fn trace(&mut self, children: &mut Children, options: Options, watch_too: bool) -> io::Result<()> {
+        let mut patience = Patience { since: None, told: false, tell: options.waiting };
+        loop {
+            children.wait(if watch_too { INTERVAL_MS } else { WAIT_MS })?;
+            let interrupted = children.pass_signals()? == Happening::Interrupted;
+            let all_gone = self.take_traced(children)?;
+            if watch_too {
+                self.look_at_list()?;
+            }
+            if all_gone || (children.has_ended() && (interrupted || options.end_with_command)) {
+                return Ok(());
+            }
+            if children.has_ended() {
+                patience.lose();
             }
         }
     }
 
+    /// Says whether nobody is left.
+    fn take_traced(&mut self, children: &mut Children) -> io::Result<bool> {
+        while let Some(change) = trace::next_change()? {
+            match change {
+                Change::Exited { pid, code } => children.ended(Pid::from_raw(pid.cast_signed()), End::Exited(code)),
+                Change::Killed { pid, signal } => {
+                    children.ended(Pid::from_raw(pid.cast_signed()), End::Signalled(signal));
+                }
+                Change::Creating { tid, attr: Ok(attr) } if !may_be_ours(&attr) => trace::let_go(tid),
+                Change::Creating { tid, .. } => trace::let_create(tid),
+                Change::Created { tid, fd } => {
+                    self.keep(notify::copy_descriptor(tid, fd));
+                    trace::let_go(tid);
+                }
+                Change::AllGone => return Ok(true),
+            }
+        }
+        Ok(false)
+    }
+
     /// Opens new maps as they appear, until the command has ended.
     fn watch(&mut self, children: &mut Children) -> io::Result<()> {
-        let mut last = self.newest_before;
         loop {
             children.wait(INTERVAL_MS)?;
             children.happenings()?;
             let ended = children.has_ended();
-            while let Ok(Some(id)) = live::next_id(last) {
-                last = id;
-                if let Ok((about, map)) = live::open(id)
-                    && crate::collect::may_be_ours(&about)
-                {
-                    self.maps.push(map.as_fd().try_clone_to_owned()?);
-                }
-            }
+            self.look_at_list()?;
             if ended {
                 return Ok(());
             }
         }
     }
 
+    fn look_at_list(&mut self) -> io::Result<()> {
+        while let Ok(Some(id)) = live::next_id(self.newest_seen) {
+            self.newest_seen = id;
+            if let Ok((about, map)) = live::open(id)
+                && crate::collect::may_be_ours(&about)
+            {
+                self.maps.push(map.as_fd().try_clone_to_owned()?);
+            }
+        }
+        Ok(())
+    }
+
     fn conclude(self, end: End) -> io::Result<Held> {
         let mut profile = Profile::default();
         let (mut missed, mut last_miss) = (self.missed, self.last_miss);
-        let mut maps = Vec::new();
-        for (counters, map) in self.maps.iter().filter_map(counters) {
+        let (mut maps, mut seen) = (Vec::new(), HashSet::new());
+        // A map may have come to us in two ways.
+        let once = |(_, map): &(Counters, load::Map)| map.id().map_or(true, |id| seen.insert(id));
+        for (counters, map) in self.maps.iter().filter_map(counters).filter(once) {
             maps.push((counters.build, map));
             // Two builds never share an identity; sizes that differ mean damage.
             if let Err(error) = profile.add(&counters) {
@@ -150,7 +230,7 @@ impl Holder {
                 last_miss = Some(error.to_string());
             }
         }
-        Ok(Held { end, profile, maps, missed, last_miss, watched_because: self.watched_because })
+        Ok(Held { end, profile, maps, missed, last_miss, traced_because: self.traced_because, watched_because: self.watched_because })
     }
 }
 
@@ -189,34 +269,6 @@ fn pass(listener: &Listener, creation: &MapCreation) {
     let _ = listener.let_through(creation.id);
 }
 
-/// Makes the map that the process asked for and gives it a copy.
-fn create(listener: &Listener, creation: &MapCreation, attr: &[u8]) -> io::Result<OwnedFd> {
-    let mut attr = attr.to_vec();
-    let btf = number(&attr, BTF_FD).filter(|fd| *fd != 0);
-    let btf = btf.map(|fd| notify::copy_descriptor(creation.tid, fd.cast_signed())).transpose()?;
-    if let (Some(btf), Some(field)) = (&btf, attr.get_mut(BTF_FD..BTF_FD + 4)) {
-        field.copy_from_slice(&btf.as_raw_fd().to_le_bytes());
-    }
-    let map = notify::create_map(&attr)?;
-    listener.answer_with(creation.id, map.as_fd())?;
-    Ok(map)
-}
-
-/// An array of one value that is named like a data section of ours. Delegated creations (BPF tokens) are left alone: the
-/// rights they rest on are not ours.
-fn may_be_ours(attr: &[u8]) -> bool {
-    let name = attr.get(MAP_NAME..MAP_NAME + 16).unwrap_or_default();
-    let name = name.split(|b| *b == 0).next().unwrap_or_default();
-    number(attr, MAP_TYPE) == Some(MAP_TYPE_ARRAY)
-        && number(attr, MAX_ENTRIES) == Some(1)
-        && number(attr, MAP_FLAGS).is_some_and(|flags| flags & FLAG_TOKEN == 0)
-        && (name.starts_with(b".data.c") || name.ends_with(b".data"))
-}
-
-fn number(attr: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_le_bytes(attr.get(at..at + 4)?.try_into().ok()?))
-}
-
 /// `None` for a map that was never filled or is not ours after all.
 fn counters(map: &OwnedFd) -> Option<(Counters, load::Map)> {
     let map = load::Map::from_descriptor(map.as_fd()).ok()?;
@@ -239,12 +291,5 @@ const WAIT_MS: u16 = 500;
 const INTERVAL_MS: u16 = 1;
 /// How long processes may outlive the command before it is worth a word.
 const PATIENCE: Duration = Duration::from_secs(1);
-// Offsets in the map creation part of `union bpf_attr` (linux/bpf.h).
-const MAP_TYPE: usize = 0;
-const MAX_ENTRIES: usize = 12;
-const MAP_FLAGS: usize = 16;
-const MAP_NAME: usize = 28;
-const BTF_FD: usize = 48;
-const MAP_TYPE_ARRAY: u32 = 2;
-/// `BPF_F_TOKEN_FD`.
-const FLAG_TOKEN: u32 = 1 << 16;
+/// Under another supervisor.
+const EBUSY: i32 = 16;

@@ -77,6 +77,15 @@ impl Map {
         &self.name
     }
 
+    /// The kernel's number of the map, the same for every descriptor of it.
+    ///
+    /// # Errors
+    /// None is expected.
+    pub fn id(&self) -> Result<u32, Error> {
+        let info = self.handle.info().map_err(|e| Error::call("ask about map", &self.name, &e))?;
+        Ok(info.info.id)
+    }
+
     pub fn key_bytes(&self) -> u32 {
         self.handle.key_size()
     }

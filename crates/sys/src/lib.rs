@@ -14,3 +14,4 @@ pub mod notify;
 pub mod perf;
 pub mod ring;
 pub mod seccomp;
+pub mod trace;

@@ -31,26 +31,43 @@ pub struct MapCreation {
 /// More than any kernel's map creation attributes take.
 pub const MAX_ATTR_BYTES: usize = 256;
 
+/// How map creations of a command are stopped.
+#[derive(Debug)]
+pub enum Grip {
+    Notified(Listener),
+    /// By ptrace(2), see [`crate::trace`]; the errno is why not by notification, 0 where that was asked for.
+    Traced(i32),
+    /// Not at all; errnos of both.
+    None(i32, i32),
+}
+
 /// Starts `command` under the filter, with `unblocked` signals let through again. Children inherit the filter. Where the
-/// kernel refuses it, the command runs without one and the reason comes back in place of the listener: EINVAL where the
-/// kernel has no notification, EBUSY under another supervisor, EACCES in some containers.
+/// kernel refuses it, or `by_trace` asks for it, the command is followed by ptrace instead: EINVAL where the kernel has no
+/// notification, EBUSY under another supervisor, EACCES in some containers.
 ///
 /// # Errors
 /// As spawning.
-pub fn spawn(command: &mut Command, unblocked: SigSet) -> io::Result<(Child, io::Result<Listener>)> {
+pub fn spawn(command: &mut Command, unblocked: SigSet, by_trace: bool) -> io::Result<(Child, Grip)> {
     let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+    let mask: SigSet = SigSet::thread_get_mask()?.into_iter().filter(|signal| !unblocked.contains(*signal)).collect();
     let prepare = move || {
-        unblocked.thread_unblock()?;
-        match install_filter() {
-            Ok(listener) => send_descriptor(theirs.as_fd(), listener.as_fd()),
-            Err(error) => refuse(theirs.as_fd(), &error),
-        }
+        mask.thread_set_mask()?;
+        let refused = match if by_trace { Err(io::Error::from_raw_os_error(0)) } else { install_filter() } {
+            Ok(listener) => return send_descriptor(theirs.as_fd(), listener.as_fd()),
+            Err(error) => error,
+        };
+        let followed = crate::trace::ask_to_be_followed().and_then(|()| install_trace_filter());
+        refuse(theirs.as_fd(), &refused, followed.err().as_ref())
     };
     // SAFETY: between fork and exec the closure makes system calls on memory of its own stack only: it allocates nothing
     // and takes no lock, as `CommandExt::pre_exec` demands.
     unsafe { command.pre_exec(prepare) };
     let child = command.spawn()?;
-    Ok((child, receive_descriptor(ours.as_fd()).map(Listener)))
+    let grip = receive_grip(ours.as_fd())?;
+    if matches!(grip, Grip::Traced(_)) {
+        crate::trace::follow(child.id(), &mask)?;
+    }
+    Ok((child, grip))
 }
 
 /// Starts `command` without a filter, with `unblocked` signals let through again.
@@ -155,20 +172,39 @@ fn owned(fd: libc::c_long) -> io::Result<OwnedFd> {
     }
 }
 
-/// Stops `bpf(BPF_MAP_CREATE, ...)` of the native architecture; allows everything else.
-fn install_filter() -> io::Result<OwnedFd> {
+/// `action` for `bpf(BPF_MAP_CREATE, ...)` of the native architecture; allows everything else.
+fn program(action: u32) -> [libc::sock_filter; 8] {
     let allow = |code, k| libc::sock_filter { code, jt: 0, jf: 0, k };
     let unless = |k, skip| libc::sock_filter { code: JUMP_EQUAL, jt: 0, jf: skip, k };
-    let mut program = [
+    [
         allow(LOAD_WORD, OFFSET_ARCH),
         unless(AUDIT_ARCH, 5),
         allow(LOAD_WORD, OFFSET_NR),
         unless(libc::SYS_bpf as u32, 3),
         allow(LOAD_WORD, OFFSET_ARG0),
         unless(BPF_MAP_CREATE, 1),
-        allow(RETURN, libc::SECCOMP_RET_USER_NOTIF),
+        allow(RETURN, action),
         allow(RETURN, libc::SECCOMP_RET_ALLOW),
-    ];
+    ]
+}
+
+/// Stops calls for a tracer. By prctl(2), which is also there where seccomp(2) is missing or refused.
+fn install_trace_filter() -> io::Result<()> {
+    let mut program = program(libc::SECCOMP_RET_TRACE);
+    let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+    // SAFETY: the kernel copies `len` instructions during the call; the array outlives it.
+    let install = || unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const filter) };
+    if install() == 0 {
+        return Ok(());
+    }
+    // SAFETY: prctl with plain numbers. Without CAP_SYS_ADMIN a filter needs this promise first.
+    unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
+    if install() == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Stops calls for a listener.
+fn install_filter() -> io::Result<OwnedFd> {
+    let mut program = program(libc::SECCOMP_RET_USER_NOTIF);
     let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
     let wanted = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER as u32;
     // Being killable while waiting came with Linux 5.19; without it a signal restarts the call.
@@ -187,7 +223,7 @@ fn install_filter() -> io::Result<OwnedFd> {
     owned(unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, wanted, &raw const filter) })
 }
 
-fn read_memory(pid: u32, address: u64, size: usize) -> io::Result<Vec<u8>> {
+pub(crate) fn read_memory(pid: u32, address: u64, size: usize) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0u8; size];
     let local = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: size };
     let remote = libc::iovec { iov_base: address as *mut libc::c_void, iov_len: size };
@@ -205,28 +241,29 @@ fn send_descriptor(channel: BorrowedFd<'_>, fd: BorrowedFd<'_>) -> io::Result<()
     Ok(())
 }
 
-/// Tells the other side the reason instead of a descriptor.
-fn refuse(channel: BorrowedFd<'_>, reason: &io::Error) -> io::Result<()> {
-    let errno = reason.raw_os_error().unwrap_or(libc::EINVAL);
+/// Tells the other side the reasons instead of a descriptor: against notification, and against tracing if any.
+fn refuse(channel: BorrowedFd<'_>, refused: &io::Error, not_followed: Option<&io::Error>) -> io::Result<()> {
+    let errno = |error: &io::Error| error.raw_os_error().unwrap_or(libc::EINVAL).to_le_bytes()[0];
     let mut control = SendAncillaryBuffer::new(&mut []);
-    sendmsg(channel, &[io::IoSlice::new(&[errno.to_le_bytes()[0]])], &mut control, SendFlags::empty())?;
+    let text = [errno(refused), not_followed.map_or(0, errno)];
+    sendmsg(channel, &[io::IoSlice::new(&text)], &mut control, SendFlags::empty())?;
     Ok(())
 }
 
-fn receive_descriptor(channel: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+fn receive_grip(channel: BorrowedFd<'_>) -> io::Result<Grip> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
-    let mut byte = [0];
-    recvmsg(channel, &mut [io::IoSliceMut::new(&mut byte)], &mut control, RecvFlags::CMSG_CLOEXEC)?;
-    if byte != [0] {
-        return Err(io::Error::from_raw_os_error(i32::from(byte[0])));
-    }
+    let mut reasons = [0; 2];
+    recvmsg(channel, &mut [io::IoSliceMut::new(&mut reasons)], &mut control, RecvFlags::CMSG_CLOEXEC)?;
     let received = control.drain().find_map(|message| match message {
         RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
         _ => None,
     });
-    received.ok_or_else(|| {
-        io::Error::new(io::ErrorKind::UnexpectedEof, "the command ended before it handed over its filter")
+    let [refused, not_followed] = reasons.map(i32::from);
+    Ok(match received {
+        Some(listener) => Grip::Notified(Listener(listener)),
+        None if not_followed == 0 => Grip::Traced(refused),
+        None => Grip::None(refused, not_followed),
     })
 }
 

@@ -93,6 +93,7 @@ fn seccomp(object: &str) -> Result<(), String> {
         let number = match name {
             "bpf" => libc_number::BPF,
             "perf_event_open" => libc_number::PERF_EVENT_OPEN,
+            "seccomp" => libc_number::SECCOMP,
             _ => return Err(format!("unknown call {name}")),
         };
         sys::seccomp::deny(&[number], errno).map_err(sys::errno::words)?;
@@ -179,8 +180,12 @@ mod libc_number {
     pub const BPF: i64 = 321;
     #[cfg(target_arch = "x86_64")]
     pub const PERF_EVENT_OPEN: i64 = 298;
+    #[cfg(target_arch = "x86_64")]
+    pub const SECCOMP: i64 = 317;
     #[cfg(not(target_arch = "x86_64"))]
     pub const BPF: i64 = 280;
     #[cfg(not(target_arch = "x86_64"))]
     pub const PERF_EVENT_OPEN: i64 = 241;
+    #[cfg(not(target_arch = "x86_64"))]
+    pub const SECCOMP: i64 = 277;
 }

@@ -49,6 +49,8 @@ impl Run {
 enum Hold {
     /// Stop map creations for a moment (seccomp, Linux 5.14); nothing gets lost
     Notify,
+    /// Follow the processes (ptrace, Linux 5.6); nothing gets lost, but no debugger can attach meanwhile
+    Ptrace,
     /// Watch the machine's list of maps: what lives less than a few milliseconds may be missing, what others load is included
     Watch,
 }
@@ -56,7 +58,11 @@ enum Hold {
 pub fn run(args: &Run) -> Outcome {
     let Some((program, rest)) = args.command.split_first() else { return Err(Failure::message("no command given")) };
     let options = hold::Options {
-        watch_only: args.hold == Hold::Watch,
+        how: match args.hold {
+            Hold::Notify => hold::How::Notify,
+            Hold::Ptrace => hold::How::Trace,
+            Hold::Watch => hold::How::Watch,
+        },
         end_with_command: args.no_wait,
         waiting: || warn("waiting for processes that the command left running; Ctrl-C ends the wait"),
     };
@@ -64,7 +70,7 @@ pub fn run(args: &Run) -> Outcome {
         Ok(held) => held,
         Err(error) => return Err(not_started(program, &error)),
     };
-    report_losses(&held, options.watch_only);
+    report_losses(&held, args.hold == Hold::Watch);
     save(&held.profile, &args.output, args.append)?;
     if let Some(directory) = &args.pin {
         pin(&held.maps, directory)?;
@@ -96,6 +102,9 @@ fn not_started(program: &OsStr, error: &std::io::Error) -> Failure {
 }
 
 fn report_losses(held: &hold::Held, asked_to_watch: bool) {
+    if let Some(reason) = &held.traced_because {
+        warn(&format!("seccomp notification is refused ({reason}): processes were followed by ptrace instead"));
+    }
     if let (Some(reason), false) = (&held.watched_because, asked_to_watch) {
         warn(&format!(
             "map creations could not be stopped ({reason}): the list of maps was watched instead, \

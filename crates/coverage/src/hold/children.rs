@@ -66,6 +66,13 @@ impl Children {
 
     /// Passes signals on and reaps.
     pub fn happenings(&mut self) -> io::Result<Happening> {
+        let happening = self.pass_signals()?;
+        self.reap()?;
+        Ok(happening)
+    }
+
+    /// Passes signals on. Somebody else reaps, and tells of ends.
+    pub fn pass_signals(&mut self) -> io::Result<Happening> {
         let mut happening = Happening::Nothing;
         while let Some(info) = self.signals.read_signal()? {
             let signal = i32::try_from(info.ssi_signo).ok().and_then(|n| Signal::try_from(n).ok());
@@ -81,8 +88,14 @@ impl Children {
                 (Some(_), None) => {}
             }
         }
-        self.reap()?;
         Ok(happening)
+    }
+
+    /// Process `pid` was reaped.
+    pub fn ended(&mut self, pid: Pid, end: End) {
+        if Some(pid) == self.command {
+            self.end = Some(end);
+        }
     }
 
     /// Waits for a signal, such as the one that tells of an end.
@@ -116,9 +129,7 @@ impl Children {
                 Err(Errno::EINTR) => continue,
                 Err(error) => return Err(error.into()),
             };
-            if Some(pid) == self.command {
-                self.end = Some(end);
-            }
+            self.ended(pid, end);
         }
     }
 }
