@@ -23,6 +23,8 @@ pub enum Error {
         "sidecar has no coverage counters: compile with `-fprofile-instr-generate -fcoverage-mapping` or `hawkbell cover cc`"
     )]
     NoCounters,
+    #[error("section `{0}`: the object has one of its own, choose another name for the counters")]
+    SectionTaken(String),
     #[error("counters are {found} bytes, the sidecar describes {wanted}: they belong to different builds")]
     CounterSize { found: usize, wanted: usize },
 }

@@ -35,6 +35,9 @@ pub fn split(sidecar: &[u8], section: Option<&str>) -> Result<Split, Error> {
     let references = match header {
         Some(_) => {
             let name = section.map_or_else(|| build.section(), str::to_owned);
+            if builder.sections.iter().any(|s| *s.name == *name.as_bytes()) {
+                return Err(Error::SectionTaken(name));
+            }
             let symbol = add_counters(&mut builder, &name, layout.bytes);
             repoint(&mut builder, &layout.bases, symbol)?
         }

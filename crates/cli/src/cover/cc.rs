@@ -5,9 +5,10 @@ use super::collect::warn;
 use super::cost::{load_what_loads, reason};
 use super::sidecars::remember;
 use crate::exit::{Exit, Failure, Outcome};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use coverage::cc::{Counting, Options, Plan, ThroughText, is_idle_load_failure, plan, without_idle_loads};
 use coverage::fit::hottest_function;
+use coverage::hold::words;
 use coverage::sidecar::{Exclusion, Sidecar, with_exclusions};
 use load::Cause;
 use std::ffi::{OsStr, OsString};
@@ -95,7 +96,7 @@ fn finish(object: &Path, sidecar: &Path, wrapper: &Wrapper) -> Result<PathBuf> {
     let bytes = fs::read(sidecar).with_context(|| format!("object `{}`", sidecar.display()))?;
     let bytes = with_exclusions(bytes, &wrapper.exclusions());
     fs::write(sidecar, &bytes).with_context(|| format!("sidecar `{}`", sidecar.display()))?;
-    let split = coverage::split::split(&bytes, None).with_context(|| format!("object `{}`", sidecar.display()))?;
+    let split = coverage::split::split(&bytes, wrapper.section.as_deref()).with_context(|| format!("object `{}`", sidecar.display()))?;
     fs::write(object, &split.object).with_context(|| format!("object `{}`", object.display()))?;
     let place = match &wrapper.sidecar_dir {
         Some(directory) => {
@@ -116,6 +117,7 @@ fn finish(object: &Path, sidecar: &Path, wrapper: &Wrapper) -> Result<PathBuf> {
 struct Wrapper {
     counting: Counting,
     sidecar_dir: Option<PathBuf>,
+    section: Option<String>,
     excluded_files: Vec<String>,
     excluded_functions: Vec<String>,
     /// Leave out functions until the verifier takes the object.
@@ -139,6 +141,7 @@ impl Wrapper {
                 Some("--mcdc") => wrapper.counting = Counting::Mcdc,
                 Some("--counters") => wrapper.counting = counting(&value()?)?,
                 Some("--sidecar-dir") => wrapper.sidecar_dir = Some(value()?.into()),
+                Some("--section") => wrapper.section = Some(value()?.to_string_lossy().into_owned()),
                 Some("--exclude-file") => wrapper.excluded_files.push(value()?.to_string_lossy().into_owned()),
                 Some("--exclude-function") => wrapper.excluded_functions.push(value()?.to_string_lossy().into_owned()),
                 Some("--") => {
@@ -211,18 +214,18 @@ fn clang(counting: Counting) -> Result<OsString, Failure> {
     let candidates =
         std::iter::once("clang".to_owned()).chain(versions).filter(|name| on_path(name)).map(OsString::from);
     let candidates = known.is_none().then_some(candidates).into_iter().flatten();
+    let help = || format!("install clang {oldest} or newer, or name it in HAWKBELL_CLANG");
     for clang in known.clone().into_iter().chain(candidates) {
-        match major_version(&clang)? {
+        match major_version(&clang).map_err(|error| Failure::new(error).help(help()))? {
             Some(major) if major < oldest && known.is_some() => {
                 let text = format!("`{}`: version {major} is too old", clang.to_string_lossy());
-                return Err(Failure::message(text).help(format!("name clang {oldest} or newer in HAWKBELL_CLANG")));
+                return Err(Failure::message(text).help(help()));
             }
             Some(major) if major < oldest => {}
             _ => return Ok(clang),
         }
     }
-    let help = format!("install clang {oldest} or newer, or name it in HAWKBELL_CLANG");
-    Err(Failure::message(format!("clang {oldest} or newer: not found on the PATH")).help(help))
+    Err(Failure::message(format!("clang {oldest} or newer: not found on the PATH")).help(help()))
 }
 
 fn on_path(name: &str) -> bool {
@@ -230,8 +233,10 @@ fn on_path(name: &str) -> bool {
 }
 
 fn major_version(clang: &OsStr) -> Result<Option<u32>> {
-    let output =
-        Command::new(clang).arg("--version").output().with_context(|| format!("run `{}`", clang.to_string_lossy()))?;
+    let output = Command::new(clang)
+        .arg("--version")
+        .output()
+        .map_err(|error| anyhow!("run `{}`: {}", clang.to_string_lossy(), words(&error)))?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let version = text.split("version ").nth(1).and_then(|v| v.split('.').next());
     Ok(version.and_then(|v| v.parse().ok()))
@@ -264,6 +269,7 @@ Options:
   --counters KIND          atomic (exact, the default), fast (loses updates when two CPUs meet), mcdc
   --mcdc                   the same as --counters mcdc: also count conditions (clang 18 or newer)
   --sidecar-dir DIR        collect sidecars there as TAG.covobj
+  --section NAME           name of the counter section: .data for loaders that know no .data.* (cilium/ebpf before 0.17)
   --fit                    load the object (needs root) and leave out functions until the verifier takes all programs
   --exclude-file GLOB      do not instrument files that match
   --exclude-function NAME  do not instrument this function

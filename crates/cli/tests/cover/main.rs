@@ -3,10 +3,13 @@
 
 #![allow(clippy::print_stdout)] // a test says why it skips
 
-use load::Loader;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::time::{Duration, Instant};
+mod home;
+mod loaders;
+
+use home::{ARGS, Home, ORDERS, kill_self, said, terminate, this, wait_for};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 use std::{env, fs};
 
 /// The loader: loads each object named, runs each as often as told, then ends as told. Does nothing as a test.
@@ -25,11 +28,8 @@ fn obey(orders: &str) {
             last = order.to_owned();
             continue;
         };
-        let bytes = fs::read(path).expect("an object");
-        let object = Loader::new("loaded", &bytes).load().expect("it loads");
         let times: u32 = times.parse().expect("a number");
-        (0..times).for_each(|_| drop(object.test_run(program, &[0; 64]).expect("it runs")));
-        kept.push(object);
+        kept.push(loaders::load_and_run(Path::new(path), program, times));
     }
     match last.split_once('=') {
         Some(("exit", code)) => std::process::exit(code.parse().expect("a code")),
@@ -293,99 +293,3 @@ SEC(\"xdp\") int guard(struct xdp_md *c)
 }
 char LICENSE[] SEC(\"license\") = \"Dual BSD/GPL\";
 ";
-
-/// A scratch directory with instrumented objects.
-struct Home(tempfile::TempDir);
-
-impl Home {
-    /// `None` when this machine cannot: said on standard output.
-    fn build() -> Option<Home> {
-        let made = load::Map::create(load::MapType::Array, "try", 4, 8, 1);
-        let clang = Command::new("sh").args(["-c", "command -v clang || ls /usr/bin/clang-*"]).output();
-        if made.is_err() || !clang.is_ok_and(|o| o.status.success()) {
-            println!("skipped: needs a clang and the right to load programs");
-            return None;
-        }
-        let home = Home(tempfile::tempdir().expect("a scratch directory"));
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        home.compile("guard", &root.join("examples/covered/guard.bpf.c"), "-DX");
-        let golden = root.join("crates/coverage/tests/data/golden");
-        home.compile("golden", &golden.join("golden.bpf.c"), &format!("-I{}", golden.join("bpf").display()));
-        Some(home)
-    }
-
-    fn compile(&self, name: &str, source: &Path, flag: &str) {
-        let done = self
-            .cover(&["cc", "-O2", "-g", "-target", "bpf", flag, "-c"])
-            .args([source, Path::new("-o"), Path::new(&self.object(name))])
-            .output()
-            .expect("cover cc");
-        assert!(done.status.success(), "{}", said(&done));
-    }
-
-    fn object(&self, name: &str) -> String {
-        self.0.path().join(format!("{name}.bpf.o")).display().to_string()
-    }
-
-    fn tag(&self, name: &str) -> String {
-        let sidecar = fs::read(self.0.path().join(format!("{name}.bpf.covobj"))).expect("a sidecar");
-        coverage::layout::BuildId::of(&sidecar).tag()
-    }
-
-    fn cover(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_hawkbell"));
-        command.arg("cover").args(args).current_dir(self.0.path()).env("XDG_STATE_HOME", self.0.path());
-        command
-    }
-
-    /// Runs our loader under `cover run`.
-    fn run(&self, options: &[&str], orders: &str) -> ExitStatus {
-        let mut command = self.cover(&["run"]);
-        command.args(options).arg("--").arg(this()).args(ARGS.split(' '));
-        command.env(ORDERS, orders).stdout(Stdio::null()).status().expect("cover run")
-    }
-
-    /// Entries of the programs named like that, as the report has them.
-    fn entries(&self) -> Vec<(String, u64)> {
-        let out = self.cover(&["out", "-f", "lcov", "-o", "entries", "--known-only"]).output().expect("out");
-        assert!(out.status.success(), "{}", said(&out));
-        let text = fs::read_to_string(self.0.path().join("entries")).expect("a report");
-        let entry = |line: &str| {
-            line.strip_prefix("FNDA:")?.split_once(',').map(|(n, f)| (f.to_owned(), n.parse().unwrap_or(0)))
-        };
-        let mut found: Vec<_> =
-            text.lines().filter_map(entry).filter(|(name, _)| ["guard", "hot"].contains(&name.as_str())).collect();
-        found.sort();
-        found
-    }
-}
-
-fn this() -> PathBuf {
-    env::current_exe().expect("this program")
-}
-
-fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-fn wait_for(path: &Path) {
-    let start = Instant::now();
-    while !path.exists() {
-        assert!(start.elapsed() < Duration::from_secs(20), "{} appears", path.display());
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
-fn terminate(child: &Child) {
-    let status = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
-    assert!(status.is_ok_and(|s| s.success()));
-}
-
-/// Ends this process as the kernel's memory killer would.
-fn kill_self() {
-    let _ = Command::new("kill").args(["-KILL", &std::process::id().to_string()]).status();
-    std::thread::sleep(Duration::from_secs(20));
-}
-
-const ORDERS: &str = "HAWKBELL_TEST_LOADER";
-const ARGS: &str = "loader --exact --nocapture --test-threads=1";
