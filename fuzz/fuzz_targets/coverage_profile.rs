@@ -2,12 +2,14 @@
 
 #![no_main]
 
-use coverage::profile::{Counters, Profile};
+use coverage::profile::{Counters, Profile, sealed};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let _ = Counters::from_map_value(bytes);
-    if let Ok(profile) = Profile::decode(bytes) {
+    let _ = Profile::decode(bytes);
+    // Behind a seal that holds, so that the reading itself is reached.
+    if let Ok(profile) = Profile::decode(&sealed(bytes.to_vec())) {
         assert_eq!(Profile::decode(&profile.encode()).ok(), Some(profile));
     }
 });

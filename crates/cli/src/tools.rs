@@ -83,7 +83,7 @@ pub static TOOLS: &[Tool] = &[
     Tool {
         usage_exit: 1,
         known_as: KnownAs::Program("bpfcov"),
-        needs: &[need("bpf-syscall", "reading counters"), need("map:array", "keeping counters")],
+        needs: crate::cover::NEEDS,
         ..own("cover", crate::cover::command, crate::cover::run)
     },
     own("completions", crate::completions::command, crate::completions::run),

@@ -4,14 +4,16 @@
 
 #![allow(clippy::print_stdout)] // figures are its output
 
+use coverage::collect;
+use coverage::hold::{self, How};
 use coverage::profile::Counters;
 use coverage::report::{Builder, html};
 use coverage::sidecar::Sidecar;
 use coverage::split::split;
-use coverage::{collect, hold};
 use load::Loader;
 use std::error::Error;
 use std::fmt::Write as _;
+use std::os::fd::AsFd;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -32,6 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     if load::Map::create(load::MapType::Array, "try", 4, 8, 1).is_err() {
         println!("holding and collecting: skipped, needs root");
     } else {
+        counting()?;
         holding()?;
         collecting(&sidecar)?;
     }
@@ -75,6 +78,26 @@ fn report(bytes: &[u8]) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// What counters cost a program that is nearly all counted places, and small ones.
+fn counting() -> Result<(), Box<dyn Error>> {
+    let (plain, counted) = (object(LOOP, &[])?, split(&object(LOOP, COVERAGE)?, None)?.object);
+    let (plain, counted) = (Loader::new("plain", &plain).load()?, Loader::new("counted", &counted).load()?);
+    let nanos = |program: &str| -> Result<[f64; 2], Box<dyn Error>> {
+        let mut best = [u32::MAX; 2];
+        for _ in 0..9 {
+            for (best, object) in best.iter_mut().zip([&plain, &counted]) {
+                let program = object.program_descriptor(program)?;
+                *best = (*best).min(load::live::test_run(program.as_fd(), &[0; 64], 100_000)?.1);
+            }
+        }
+        Ok(best.map(f64::from))
+    };
+    let ([bare, with], [small, small_with]) = (nanos("turns")?, nanos("small")?);
+    println!("increment: {:.2} ns, atomic, {TURNS} in a row (at most 2.5 ns)", (with - bare) / f64::from(TURNS));
+    println!("small program: {small} -> {small_with} ns a run (at most +3 ns)");
+    Ok(())
+}
+
 fn holding() -> Result<(), Box<dyn Error>> {
     let this = std::env::current_exe()?;
     let command = || {
@@ -82,14 +105,16 @@ fn holding() -> Result<(), Box<dyn Error>> {
         command.arg("calls").stdout(Stdio::null());
         command
     };
-    let options = hold::Options { watch_only: false, end_with_command: false, waiting: || {} };
-    let (mut plain, mut held) = (Duration::MAX, Duration::MAX);
+    let options = |how| hold::Options { how, end_with_command: false, waiting: || {} };
+    let [mut plain, mut held, mut traced] = [Duration::MAX; 3];
     for _ in 0..15 {
         plain = plain.min(best_of(1, || command().status().map(drop))?);
-        held = held.min(best_of(1, || hold::run(&mut command(), options).map(drop))?);
+        held = held.min(best_of(1, || hold::run(&mut command(), options(How::Notify)).map(drop))?);
+        traced = traced.min(best_of(1, || hold::run(&mut command(), options(How::Trace)).map(drop))?);
     }
-    let ratio = held.as_secs_f64() / plain.as_secs_f64();
-    println!("run: {CALLS} other system calls {held:?} held, {plain:?} plain: {ratio:.2} times (at most 1.5)");
+    let times = |time: Duration| time.as_secs_f64() / plain.as_secs_f64();
+    println!("run: {CALLS} other system calls {held:?} held, {plain:?} plain: {:.2} times (at most 1.5)", times(held));
+    println!("run --hold ptrace: {traced:?}: {:.2} times", times(traced));
     Ok(())
 }
 
@@ -97,11 +122,8 @@ fn collecting(sidecar: &[u8]) -> Result<(), Box<dyn Error>> {
     let object = split(sidecar, None)?.object;
     let loader = Loader::new("figures", &object).only(["entry"]);
     let loaded = (0..MAPS).map(|_| loader.load()).collect::<Result<Vec<_>, _>>()?;
-    let best = best_of(10, || {
-        drop(collect::live());
-        Ok::<_, std::convert::Infallible>(())
-    })?;
-    let (found, _) = collect::live();
+    let best = best_of(10, || collect::live().map(drop))?;
+    let (found, _) = collect::live()?;
     println!("collect: {best:?} for {} maps (at most 20 ms)", found.len());
     drop(loaded);
     Ok(())
@@ -131,20 +153,39 @@ fn source() -> String {
 }
 
 fn compile() -> Result<Vec<u8>, Box<dyn Error>> {
+    object(&source(), COVERAGE)
+}
+
+fn object(source: &str, flags: &[&str]) -> Result<Vec<u8>, Box<dyn Error>> {
     let home = tempfile::tempdir()?;
     let (input, output) = (home.path().join("figures.bpf.c"), home.path().join("figures.covobj"));
-    std::fs::write(&input, source())?;
-    let flags = ["-target", "bpf-unknown-linux-gnu", "-O2", "-g", "-fprofile-instr-generate", "-fcoverage-mapping"];
+    std::fs::write(&input, source)?;
     let clang = std::env::var("HAWKBELL_CLANG").unwrap_or_else(|_| "clang".into());
-    let status = Command::new(clang)
-        .args(flags)
-        .args(["-fprofile-update=atomic", "-c"])
-        .arg(input)
-        .arg("-o")
-        .arg(&output)
-        .status()?;
-    if !status.success() {
+    let mut command = Command::new(clang);
+    command.args(["-target", "bpf-unknown-linux-gnu", "-O2", "-g", "-c"]).args(flags);
+    if !command.arg(input).arg("-o").arg(&output).status()?.success() {
         return Err("clang failed".into());
     }
     Ok(std::fs::read(output)?)
 }
+
+const COVERAGE: &[&str] = &["-fprofile-instr-generate", "-fcoverage-mapping", "-fprofile-update=atomic"];
+const TURNS: u32 = 512;
+/// Each turn of the loop is one counted place; the small program has two.
+const LOOP: &str = "#define SEC(name) __attribute__((section(name), used))
+struct context { int length; };
+SEC(\"socket\") int turns(struct context *c)
+{
+	volatile int sum = 0;
+	for (int i = 0; i < 512; i++)
+		sum += i;
+	return sum;
+}
+SEC(\"socket\") int small(struct context *c)
+{
+	if (c->length > 9)
+		return 1;
+	return 0;
+}
+char LICENSE[] SEC(\"license\") = \"GPL\";
+";

@@ -1,30 +1,35 @@
 //! Reads counters of instrumented programs out of the running kernel: walks all maps, picks ours by name and header, copies
 //! their values. Needs no wrapper and no pin. Several loads of one object are several maps of one build: they are summed.
 
-use crate::layout::{HEADER_BYTES, Header};
+use crate::layout::HEADER_BYTES;
 use crate::profile::{Counters, Profile};
-use load::live::{LiveMap, maps};
+use load::Map;
+use load::live::{LiveMap, next_id, open};
 
 /// An instrumented map in the kernel.
 #[derive(Debug)]
 pub struct Found {
-    pub map: LiveMap,
+    pub about: LiveMap,
+    pub map: Map,
     pub counters: Counters,
 }
 
 /// All counter maps of ours, and why maps that look like ones could not be read.
-pub fn live() -> (Vec<Found>, Vec<load::Error>) {
-    let (mut found, mut failed) = (Vec::new(), Vec::new());
-    for map in maps().filter(may_be_ours) {
-        match read(&map) {
-            Ok(Some(counters)) => found.push(Found { map, counters }),
-            Ok(None) => {}
+///
+/// # Errors
+/// The kernel does not list its maps: EPERM without CAP_SYS_ADMIN.
+pub fn live() -> Result<(Vec<Found>, Vec<load::Error>), load::Error> {
+    let (mut found, mut failed, mut last) = (Vec::new(), Vec::new(), 0);
+    while let Some(id) = next_id(last)? {
+        last = id;
+        match read(id) {
+            Ok(one) => found.extend(one),
             // The program was unloaded while we looked.
             Err(error) if error.errno() == Some(ENOENT) => {}
             Err(error) => failed.push(error),
         }
     }
-    (found, failed)
+    Ok((found, failed))
 }
 
 /// Sums maps of the same build.
@@ -42,9 +47,8 @@ pub fn sum(found: &[Found]) -> Result<Profile, crate::Error> {
 /// Sets all counters of a map to zero while its programs run; the header stays.
 ///
 /// # Errors
-/// The map is gone or cannot be written.
-pub fn reset(map: &LiveMap) -> Result<(), load::Error> {
-    let map = map.open()?;
+/// The map cannot be written.
+pub fn reset(map: &Map) -> Result<(), load::Error> {
     if let Some(mut value) = map.lookup(&FIRST_KEY)? {
         value.iter_mut().skip(HEADER_BYTES).for_each(|byte| *byte = 0);
         map.update(&FIRST_KEY, &value)?;
@@ -60,9 +64,14 @@ pub(crate) fn may_be_ours(map: &LiveMap) -> bool {
         && (map.name.starts_with(".data.c") || map.name.ends_with(".data"))
 }
 
-fn read(map: &LiveMap) -> Result<Option<Counters>, load::Error> {
-    let value = map.open()?.lookup(&FIRST_KEY)?.unwrap_or_default();
-    Ok(Header::decode(&value).and_then(|_| Counters::from_map_value(&value)))
+/// `None` for a map that is not ours.
+fn read(id: u32) -> Result<Option<Found>, load::Error> {
+    let (about, map) = open(id)?;
+    if !may_be_ours(&about) {
+        return Ok(None);
+    }
+    let value = map.lookup(&FIRST_KEY)?.unwrap_or_default();
+    Ok(Counters::from_map_value(&value).map(|counters| Found { about, map, counters }))
 }
 
 const FIRST_KEY: [u8; 4] = [0; 4];

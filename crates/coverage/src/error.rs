@@ -11,8 +11,12 @@ pub enum Error {
     NotBpf(u16),
     #[error("big-endian eBPF objects are not supported yet: build with a little-endian target (bpfel)")]
     BigEndian,
-    #[error("section `{section}`: {what} at byte {at}")]
+    #[error("{section}, byte {at}: {what}")]
     Damaged { section: &'static str, what: &'static str, at: usize },
+    #[error("not a coverage profile: `hawkbell cover run` and `cover collect` write them")]
+    NotAProfile,
+    #[error("cut short or changed since it was written: its seal is broken")]
+    BrokenSeal,
     #[error("coverage mapping version {0} is newer than this tool knows: update hawkbell or use an older clang")]
     MappingVersion(u32),
     #[error(

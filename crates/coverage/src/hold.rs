@@ -230,7 +230,15 @@ impl Holder {
                 last_miss = Some(error.to_string());
             }
         }
-        Ok(Held { end, profile, maps, missed, last_miss, traced_because: self.traced_because, watched_because: self.watched_because })
+        Ok(Held {
+            end,
+            profile,
+            maps,
+            missed,
+            last_miss,
+            traced_because: self.traced_because,
+            watched_because: self.watched_because,
+        })
     }
 }
 

@@ -8,6 +8,7 @@ use crate::cursor::Cursor;
 use crate::layout::{BuildId, HEADER_BYTES, Header};
 use crate::sidecar::{Function, Sidecar};
 pub use raw::{RawVersion, profraw};
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -105,7 +106,8 @@ impl Profile {
         other.builds.values().try_for_each(|counters| self.add(counters))
     }
 
-    /// The file format: magic, number of builds, then per build header, instances, counters, bitmaps; all little-endian.
+    /// The file format: magic, number of builds, then per build header, instances, counters, bitmaps, all little-endian;
+    /// then the seal.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = PROFILE_MAGIC.to_vec();
         out.extend_from_slice(&(self.builds.len() as u64).to_le_bytes());
@@ -117,20 +119,24 @@ impl Profile {
             counters.counters.iter().for_each(|c| out.extend_from_slice(&c.to_le_bytes()));
             out.extend_from_slice(&counters.bitmaps);
         }
-        out
+        sealed(out)
     }
 
     /// # Errors
     /// Not a profile, or damaged.
     pub fn decode(bytes: &[u8]) -> Result<Profile, Error> {
-        let mut cursor = Cursor::new("profile", bytes);
-        if cursor.bytes(PROFILE_MAGIC.len())? != PROFILE_MAGIC {
-            return Err(cursor.damaged("not a hawkbell coverage profile"));
+        let (content, seal) = bytes.split_at(bytes.len().saturating_sub(SEAL_BYTES));
+        let mut cursor = Cursor::new("its counters", content);
+        if !cursor.bytes(PROFILE_MAGIC.len()).is_ok_and(|magic| magic == PROFILE_MAGIC) {
+            return Err(Error::NotAProfile);
+        }
+        if seal != seal_of(content) {
+            return Err(Error::BrokenSeal);
         }
         let mut profile = Profile::default();
         for _ in 0..cursor.u64()? {
             let head = cursor.bytes(HEADER_BYTES)?;
-            let sizes = |at: usize| Cursor::new("profile", head.get(at..).unwrap_or_default()).u32();
+            let sizes = |at: usize| Cursor::new("its counters", head.get(at..).unwrap_or_default()).u32();
             let (counter_bytes, bitmap_bytes) = (sizes(24)? as usize, sizes(28)? as usize);
             let instances = cursor.u64()?;
             let body = cursor.bytes(counter_bytes.saturating_add(bitmap_bytes))?;
@@ -138,11 +144,29 @@ impl Profile {
             let counters = counters.ok_or_else(|| cursor.damaged("counters without a header"))?;
             profile.add(&Counters { instances, ..counters })?;
         }
+        if !cursor.is_empty() {
+            return Err(cursor.damaged("more than was announced"));
+        }
         Ok(profile)
     }
 }
 
-const PROFILE_MAGIC: &[u8] = b"HBPROF\x00\x01";
+/// Closes a profile, so that bytes that changed or were cut off are noticed: numbers alone would not show it.
+pub fn sealed(mut content: Vec<u8>) -> Vec<u8> {
+    let seal = seal_of(&content);
+    content.extend_from_slice(&seal);
+    content
+}
+
+/// The start of the SHA-256.
+fn seal_of(content: &[u8]) -> [u8; SEAL_BYTES] {
+    let mut seal = [0; SEAL_BYTES];
+    seal.copy_from_slice(&Sha256::digest(content)[..SEAL_BYTES]);
+    seal
+}
+
+const PROFILE_MAGIC: &[u8] = b"HBPROF\x00\x02";
+const SEAL_BYTES: usize = 8;
 
 /// LLVM's text profile, which every version of `llvm-profdata merge` reads.
 pub fn proftext(sidecar: &Sidecar, counters: &Counters) -> String {

@@ -124,6 +124,7 @@ proptest! {
     fn profiles_of_any_content(bytes in proptest::collection::vec(any::<u8>(), 0..400), magic in any::<bool>()) {
         let head: &[u8] = if magic { b"HBPROF\x00\x01" } else { b"" };
         let _ = Profile::decode(&[head, &bytes].concat());
+        let _ = Profile::decode(&coverage::profile::sealed([head, &bytes].concat()));
         let _ = Header::decode(&bytes);
         let _ = Counters::from_map_value(&[b"HBCOVER\x01", &bytes[..]].concat());
     }

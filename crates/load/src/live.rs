@@ -4,7 +4,6 @@
 use crate::error::{Error, errno_of};
 use crate::ffi;
 use crate::map::Map;
-use libbpf_rs::query::MapInfoIter;
 use libbpf_rs::{MapCore, MapHandle, MapType};
 use std::os::fd::BorrowedFd;
 
@@ -17,17 +16,6 @@ pub struct LiveMap {
     pub ty: MapType,
     pub value_bytes: u32,
     pub max_entries: u32,
-}
-
-/// All maps at this moment.
-pub fn maps() -> impl Iterator<Item = LiveMap> {
-    MapInfoIter::default().map(|info| LiveMap {
-        id: info.id,
-        name: info.name.to_string_lossy().into_owned(),
-        ty: info.ty,
-        value_bytes: info.value_size,
-        max_entries: info.max_entries,
-    })
 }
 
 /// The next map after `id` in the order of ids (0 = the first), which grow as maps are made; `None` after the last one.
@@ -94,15 +82,3 @@ pub fn figures(program: BorrowedFd<'_>) -> Result<Figures, Error> {
 }
 
 const ENOENT: i32 = 2;
-
-impl LiveMap {
-    /// Opens the map.
-    ///
-    /// # Errors
-    /// ENOENT when it is gone, EPERM without CAP_SYS_ADMIN.
-    pub fn open(&self) -> Result<Map, Error> {
-        let failed =
-            |e: libbpf_rs::Error| Error::Call { what: "open map", name: self.name.clone(), errno: errno_of(&e) };
-        MapHandle::from_map_id(self.id).map(|handle| Map::with(self.name.clone(), handle)).map_err(failed)
-    }
-}

@@ -96,7 +96,8 @@ fn finish(object: &Path, sidecar: &Path, wrapper: &Wrapper) -> Result<PathBuf> {
     let bytes = fs::read(sidecar).with_context(|| format!("object `{}`", sidecar.display()))?;
     let bytes = with_exclusions(bytes, &wrapper.exclusions());
     fs::write(sidecar, &bytes).with_context(|| format!("sidecar `{}`", sidecar.display()))?;
-    let split = coverage::split::split(&bytes, wrapper.section.as_deref()).with_context(|| format!("object `{}`", sidecar.display()))?;
+    let split = coverage::split::split(&bytes, wrapper.section.as_deref())
+        .with_context(|| format!("object `{}`", sidecar.display()))?;
     fs::write(object, &split.object).with_context(|| format!("object `{}`", object.display()))?;
     let place = match &wrapper.sidecar_dir {
         Some(directory) => {

@@ -1,7 +1,8 @@
 //! `cover run | collect | ls`: counters out of the kernel into a profile file.
 
-use super::{DEFAULT_PROFILE, report};
+use super::{DEFAULT_PROFILE, NEEDS, report};
 use crate::exit::{Exit, Failure, Outcome};
+use crate::kernel::needs::missing;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use coverage::collect as live;
@@ -57,6 +58,8 @@ enum Hold {
 
 pub fn run(args: &Run) -> Outcome {
     let Some((program, rest)) = args.command.split_first() else { return Err(Failure::message("no command given")) };
+    // The command may have rights that we lack, or load nothing at all: what is missing here is a word, not an end.
+    missing(NEEDS).iter().for_each(|line| warn(line));
     let options = hold::Options {
         how: match args.hold {
             Hold::Notify => hold::How::Notify,
@@ -177,7 +180,7 @@ pub fn list(args: &List) -> Outcome {
     if args.json {
         let rows = found.iter().map(|f| {
             let hit = f.counters.counters.iter().filter(|c| **c > 0).count();
-            serde_json::json!({"id": f.map.id, "name": f.map.name, "tag": f.counters.build.tag(), "counters": f.counters.counters.len(), "hit": hit})
+            serde_json::json!({"id": f.about.id, "name": f.about.name, "tag": f.counters.build.tag(), "counters": f.counters.counters.len(), "hit": hit})
         });
         return report::print(&format!("{}\n", serde_json::Value::from(rows.collect::<Vec<_>>()))).map(|()| Exit::OK);
     }
@@ -186,8 +189,8 @@ pub fn list(args: &List) -> Outcome {
         let hit = one.counters.counters.iter().filter(|c| **c > 0).count();
         text += &format!(
             "{:>8}  {:16}  {:8}  {:>8}  {hit:>8}\n",
-            one.map.id,
-            one.map.name,
+            one.about.id,
+            one.about.name,
             one.counters.build.tag(),
             one.counters.counters.len()
         );
@@ -201,11 +204,11 @@ pub fn list(args: &List) -> Outcome {
 
 /// The instrumented maps, all or those named.
 fn found(ids: &[u32]) -> Result<Vec<live::Found>, Failure> {
-    let (mut found, failed) = live::live();
-    if let (Some(error), true) = (failed.into_iter().next(), found.is_empty()) {
-        return Err(Failure::new(error).help("reading maps of other processes needs root (CAP_SYS_ADMIN)"));
+    let (mut found, failed) = live::live()?;
+    for error in failed {
+        warn(&error.to_string());
     }
-    found.retain(|f| ids.is_empty() || ids.contains(&f.map.id));
+    found.retain(|f| ids.is_empty() || ids.contains(&f.about.id));
     Ok(found)
 }
 

@@ -117,7 +117,7 @@ fn text(profile: &Profile, objects: &[PathBuf]) -> Result<String, Failure> {
     let sidecars = Sidecars::search(objects)?;
     let mut text = String::new();
     for counters in profile.builds.values() {
-        text += &proftext(&report::explained(&sidecars, counters.build)?.1, counters);
+        text += &proftext(&sidecars.find(counters.build)?.1, counters);
     }
     Ok(text)
 }
@@ -129,7 +129,7 @@ pub fn write_profraw(profile: &Profile, objects: &[PathBuf], llvm: Option<u32>, 
     let version = RawVersion::of_llvm(llvm.or_else(|| major_of("llvm-profdata")).unwrap_or(u32::MAX));
     let mut bytes = Vec::new();
     for counters in profile.builds.values() {
-        bytes.extend(profraw(&report::explained(&sidecars, counters.build)?.1, counters, version));
+        bytes.extend(profraw(&sidecars.find(counters.build)?.1, counters, version));
     }
     write(path, &bytes)
 }

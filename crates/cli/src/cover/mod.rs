@@ -10,9 +10,11 @@ mod cost;
 mod report;
 mod sidecars;
 
-use crate::exit::Outcome;
+use crate::exit::{Failure, Outcome};
+use crate::kernel::needs::missing;
 use crate::tools::Invocation;
 use clap::{CommandFactory, Parser, Subcommand};
+use features::{Need, need};
 
 /// Which lines, regions and branches of your eBPF code really ran in the kernel
 #[derive(Parser)]
@@ -80,10 +82,10 @@ pub fn run(invocation: &Invocation) -> Outcome {
         Action::Cc { args } => cc::run(&args),
         Action::Split(args) => convert::split(&args),
         Action::Run(args) => collect::run(&args),
-        Action::Collect(args) => collect::collect(&args),
-        Action::Ls(args) => collect::list(&args),
-        Action::Check(args) => cost::check(&args),
-        Action::Cost(args) => cost::cost(&args),
+        Action::Collect(args) => ready(LISTING).and_then(|()| collect::collect(&args)),
+        Action::Ls(args) => ready(LISTING).and_then(|()| collect::list(&args)),
+        Action::Check(args) => ready(LOADING).and_then(|()| cost::check(&args)),
+        Action::Cost(args) => ready(LOADING).and_then(|()| cost::cost(&args)),
         Action::Merge(args) => convert::merge(&args),
         Action::Report(args) => report::report(&args),
         Action::Show(args) => report::show(&args),
@@ -91,6 +93,25 @@ pub fn run(invocation: &Invocation) -> Outcome {
         Action::Export(args) => convert::export(&args),
     }
 }
+
+/// Refuses what cannot work here, with everything that is missing, before the kernel is touched.
+fn ready(needs: &[Need]) -> Result<(), Failure> {
+    let mut missing = missing(needs).into_iter();
+    missing.next().map_or(Ok(()), |first| Err(missing.fold(Failure::message(first), Failure::help)))
+}
+
+/// What instrumented programs need, wherever they are loaded from.
+pub const NEEDS: &[Need] = &[
+    need("bpf-syscall", "loading programs"),
+    need("map:array", "keeping counters"),
+    need("kernel>=5.2", "counters in global data"),
+];
+
+/// For loading objects, to try them.
+const LOADING: &[Need] = NEEDS;
+
+/// For reading counters of what others loaded.
+const LISTING: &[Need] = &[need("bpf-syscall", "reading counters"), need("cap-sys-admin", "opening maps of others")];
 
 /// Where profiles go and come from when nothing else is said.
 const DEFAULT_PROFILE: &str = "hawkbell.cover";

@@ -1,16 +1,15 @@
 //! `cover report | show | out`: profiles and sidecars to figures, listings and files; the gates `--fail-under` and `--diff`.
 
 use super::DEFAULT_PROFILE;
+use super::collect::warn;
 use super::convert::read_profiles;
 use super::sidecars::Sidecars;
 use crate::exit::{Exit, Failure, Outcome};
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::{Args, ValueEnum};
-use coverage::layout::BuildId;
 use coverage::report::summary::Summary;
 use coverage::report::text::{LineKind, listing, table};
 use coverage::report::{Builder, cobertura, html, json, lcov};
-use coverage::sidecar::Sidecar;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -38,8 +37,8 @@ pub struct Input {
     #[arg(long, value_name = "BASE")]
     diff: Option<String>,
     /// Exit with status 1 when below, in percent
-    #[arg(long, value_name = "lines=90,branches=80")]
-    fail_under: Option<String>,
+    #[arg(long, value_name = "lines=90,branches=80", value_delimiter = ',', value_parser = limit)]
+    fail_under: Vec<Limit>,
 }
 
 #[derive(Args)]
@@ -73,8 +72,15 @@ pub struct Out {
 impl Out {
     /// Everything of `profiles` in `format`, by its name.
     pub fn of(profiles: Vec<PathBuf>, object: Vec<PathBuf>, format: &str, output: Option<PathBuf>) -> Out {
-        let input =
-            Input { profiles, object, known_only: false, filter: None, map: Vec::new(), diff: None, fail_under: None };
+        let input = Input {
+            profiles,
+            object,
+            known_only: false,
+            filter: None,
+            map: Vec::new(),
+            diff: None,
+            fail_under: Vec::new(),
+        };
         let format = Format::from_str(format, true).unwrap_or(Format::Html);
         Out { input, format, output, title: DEFAULT_TITLE.into() }
     }
@@ -131,7 +137,7 @@ pub fn out(args: &Out) -> Outcome {
     match args.format {
         Format::Html => {
             fs::create_dir_all(&output).with_context(|| format!("directory `{}`", output.display()))?;
-            for page in html::render(&report, &args.title, &|path| source(&args.input, path)) {
+            for page in html::render(&report, &args.title, &|path| source_or_warning(&args.input, path)) {
                 write(&output.join(&page.name), &page.content)?;
             }
         }
@@ -141,14 +147,6 @@ pub fn out(args: &Out) -> Outcome {
         Format::Text => write(&output, &table(&report))?,
     }
     gate(&args.input, &report)
-}
-
-/// The sidecar of a build, or an error that says how to name it.
-pub fn explained(sidecars: &Sidecars, build: BuildId) -> Result<(PathBuf, Sidecar), Failure> {
-    sidecars.find(build)?.ok_or_else(|| {
-        Failure::message(format!("build {}: its sidecar is not known", build.tag()))
-            .help("name the .covobj file that `cover cc` wrote with --object, or its directory in HAWKBELL_COVER_PATH")
-    })
 }
 
 /// Prints a result; output may be closed early by its reader.
@@ -167,9 +165,9 @@ fn build(input: &Input) -> Result<coverage::report::Report, Failure> {
     let sidecars = Sidecars::search(&input.object)?;
     let mut builder = Builder::default();
     for counters in profile.builds.values() {
-        let (path, sidecar) = match explained(&sidecars, counters.build) {
+        let (path, sidecar) = match sidecars.find(counters.build) {
             Err(_) if input.known_only => {
-                super::collect::warn(&format!("build {}: left out, its sidecar is not known", counters.build.tag()));
+                warn(&format!("build {}: left out, its sidecar is not known", counters.build.tag()));
                 continue;
             }
             known => known?,
@@ -209,22 +207,39 @@ fn git(args: &[&str]) -> Result<String, Failure> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
+/// A figure by its name and the percentage that it must not be below.
+#[derive(Clone)]
+struct Limit {
+    figure: &'static str,
+    percent: f64,
+}
+
+/// `lines=90`, or `90` for lines.
+fn limit(text: &str) -> Result<Limit, String> {
+    let (name, number) = text.split_once('=').unwrap_or(("lines", text));
+    let known = Summary::default().named().map(|(known, _)| known);
+    let Some(figure) = known.into_iter().find(|known| *known == name.trim()) else {
+        return Err(format!("there are {}", known.join(", ")));
+    };
+    match number.trim().trim_end_matches('%').parse() {
+        Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(Limit { figure, percent }),
+        _ => Err("write it as lines=90".into()),
+    }
+}
+
 /// Compares the totals with what `--fail-under` asks for.
 fn gate(input: &Input, report: &coverage::report::Report) -> Outcome {
-    let Some(limits) = &input.fail_under else { return Ok(Exit::OK) };
-    let summary = Summary::of(report);
-    let mut below = Vec::new();
-    for limit in limits.split(',') {
-        let (name, wanted) = parse_limit(limit)?;
-        let named = summary.named();
-        let Some((_, ratio)) = named.iter().find(|(n, _)| *n == name) else {
-            return Err(Failure::message(format!("limit `{limit}`: there are functions, lines, regions and branches")));
-        };
-        // What has nothing to cover cannot be below a limit.
-        if let Some(percent) = ratio.percent().filter(|p| *p < wanted) {
-            below.push(format!("{name} {percent:.1} % < {wanted} %"));
-        }
-    }
+    let figures = Summary::of(report).named();
+    let below: Vec<_> = input
+        .fail_under
+        .iter()
+        .filter_map(|limit| {
+            let (name, ratio) = figures.iter().find(|(name, _)| *name == limit.figure)?;
+            // What has nothing to cover cannot be below a limit.
+            let percent = ratio.percent().filter(|percent| *percent < limit.percent)?;
+            Some(format!("{name} {percent:.1} % < {} %", limit.percent))
+        })
+        .collect();
     if below.is_empty() {
         Ok(Exit::OK)
     } else {
@@ -232,13 +247,12 @@ fn gate(input: &Input, report: &coverage::report::Report) -> Outcome {
     }
 }
 
-/// `lines=90`, or `90` for lines.
-fn parse_limit(text: &str) -> anyhow::Result<(&str, f64)> {
-    let (name, number) = text.split_once('=').unwrap_or(("lines", text));
-    match number.trim_end_matches('%').parse() {
-        Ok(percent) if (0.0..=100.0).contains(&percent) => Ok((name.trim(), percent)),
-        _ => bail!("limit `{text}`: write it as lines=90"),
+fn source_or_warning(input: &Input, path: &str) -> Option<String> {
+    let text = source(input, path);
+    if text.is_none() {
+        warn(&format!("source `{path}`: not found, its page has counts only; point at it with --map OLD=NEW"));
     }
+    text
 }
 
 fn source(input: &Input, path: &str) -> Option<String> {

@@ -15,8 +15,13 @@ pub fn explain(failure: Failure, needs: &[Need]) -> Failure {
     if needs.is_empty() || !REFUSALS.iter().any(|words| said.contains(words)) {
         return failure;
     }
+    missing(needs).into_iter().fold(failure, Failure::help)
+}
+
+/// A line for each thing that is missing, with its cause and remedy. Touches nothing but what the needs name.
+pub fn missing(needs: &[Need]) -> Vec<String> {
     let missing = unmet(&Machine::here(), needs).into_iter().filter(|finding| finding.severity == Severity::Error);
-    missing.map(|finding| line(&finding)).fold(failure, Failure::help)
+    missing.map(|finding| line(&finding)).collect()
 }
 
 fn line(finding: &Finding) -> String {

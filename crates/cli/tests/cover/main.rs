@@ -3,6 +3,7 @@
 
 #![allow(clippy::print_stdout)] // a test says why it skips
 
+mod files;
 mod home;
 mod loaders;
 
@@ -83,7 +84,10 @@ fn tracing_holds_as_well() {
     assert_eq!(home.entries(), [("guard".to_owned(), 5)]);
 
     // A grandchild that outlives the command; a command that stops itself and is woken up.
-    let script = format!("sh -c '{} {ARGS} >/dev/null &' ; (sleep 0.1; kill -CONT $$) & kill -STOP $$; exit 4", this().display());
+    let script = format!(
+        "sh -c '{} {ARGS} >/dev/null &' ; (sleep 0.1; kill -CONT $$) & kill -STOP $$; exit 4",
+        this().display()
+    );
     let mut run = home.cover(&["run", "--hold", "ptrace", "--", "sh", "-c", &script]);
     let status = run.env(ORDERS, format!("{guard},guard,6 sleep=300")).status().expect("run");
     assert_eq!((status.code(), home.entries()), (Some(4), vec![("guard".to_owned(), 6)]));
@@ -110,7 +114,8 @@ fn where_notification_is_refused_processes_are_traced() {
     assert_eq!((refused.status.code(), home.entries()), (Some(5), vec![("guard".to_owned(), 3)]));
 
     // Another supervisor is there already, and answers creations before us: both see all.
-    let nested = run(&["-o", "outer.cover", "--", env!("CARGO_BIN_EXE_hawkbell"), "cover", "run", "-o", "hawkbell.cover"]);
+    let nested =
+        run(&["-o", "outer.cover", "--", env!("CARGO_BIN_EXE_hawkbell"), "cover", "run", "-o", "hawkbell.cover"]);
     assert!(said(&nested).contains("ptrace"), "{}", said(&nested));
     assert_eq!((nested.status.code(), home.entries()), (Some(5), vec![("guard".to_owned(), 3)]));
     assert!(home.cover(&["merge", "outer.cover"]).status().expect("merge").success());
