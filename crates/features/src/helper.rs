@@ -6,6 +6,7 @@ use crate::answer::{Answer, Cause, Reason, errno_words};
 use crate::denial::{self, libc_errno as errno};
 use crate::machine::Machine;
 use crate::program::{self, Shape, insn, shapes};
+use crate::prototypes;
 use elf::uapi;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use sys::bpf::MapCreate;
@@ -125,34 +126,30 @@ impl<'a> Chain<'a> {
     }
 
     fn answers(mut self) -> Vec<Answer> {
-        let mut order = PLAIN.to_vec();
-        order.extend(
-            (1..=self.answers.len() as u32).filter(|id| PLAIN.iter().all(|(plain, _)| plain != id)).map(|id| (id, "")),
-        );
+        self.take_prototypes();
+        let open = |id: &u32| self.answers.get(*id as usize - 1).is_some_and(Option::is_none);
+        let plain: Vec<_> = PLAIN.iter().copied().filter(|(id, _)| open(id)).collect();
         // The kernel looks at every instruction before it verifies, so the chain is only as long as the last run of luck.
         let (mut at, mut length) = (0, LONGEST_CHAIN);
-        while let Some(rest) = order.get(at..).filter(|rest| !rest.is_empty()) {
-            let (settled, there) = match rest {
-                [(id, _), ..] if length == 1 => (1, self.settle_one(*id)),
-                _ => self.settle(rest.get(..length.min(rest.len())).unwrap_or(rest)),
-            };
+        while let Some(rest) = plain.get(at..).filter(|rest| !rest.is_empty()) {
+            let (settled, there) = self.settle(rest.get(..length.min(rest.len())).unwrap_or(rest));
             at += settled;
             length = (2 * there).clamp(1, LONGEST_CHAIN);
         }
         let (machine, shape) = (self.machine, self.shape);
-        self.answers
-            .into_iter()
-            .zip(1u32..)
-            .map(|(known, id)| known.unwrap_or_else(|| single(machine, shape, id)))
-            .collect()
+        let all = self.answers.into_iter().zip(1u32..);
+        all.map(|(known, id)| known.unwrap_or_else(|| single(machine, shape, id))).collect()
     }
 
-    /// Asks for one helper by itself; 1 when it is there, so that a longer chain is tried again.
-    fn settle_one(&mut self, id: u32) -> usize {
-        let answer = single(self.machine, self.shape, id);
-        let there = usize::from(answer.is_supported());
-        self.note(id, &answer);
-        there
+    /// What the type's table of helpers says by itself; helpers with conditions of their own stay open.
+    fn take_prototypes(&mut self) {
+        for (id, there) in prototypes::known(self.machine, self.shape).unwrap_or_default() {
+            match there {
+                true if SECOND_THOUGHTS.contains(&id) => {}
+                true => self.note(id, &Answer::Supported),
+                false => self.note(id, &absent(self.machine, self.shape, id)),
+            }
+        }
     }
 
     /// Answers the first helpers of the list, and says how many it answered and how many of those are there.
@@ -165,12 +162,14 @@ impl<'a> Chain<'a> {
         let there = if past_all { calls.len() } else { stopped.unwrap_or(0) };
         list.iter().take(there).for_each(|(id, _)| self.note(*id, &Answer::Supported));
         let Some((id, _)) = list.get(there).filter(|_| there < calls.len()) else { return (there, there) };
-        if stopped.is_some() && outcome.as_ref().err() == Some(&errno::EACCES) {
-            self.note(*id, &Answer::Supported);
-            return (there + 1, there + 1);
-        }
-        // The one it stopped at is asked by itself.
-        (there + 1, there + self.settle_one(*id))
+        let answer = match outcome {
+            Err(errno::EACCES) if stopped.is_some() => Answer::Supported,
+            Err(errno::EINVAL) if stopped.is_some() && is_foreign(&self.log) => absent(self.machine, self.shape, *id),
+            // What else stopped it is asked by itself.
+            _ => single(self.machine, self.shape, *id),
+        };
+        self.note(*id, &answer);
+        (there + 1, there + usize::from(answer.is_supported()))
     }
 
     fn note(&mut self, id: u32, answer: &Answer) {
@@ -246,15 +245,20 @@ fn call_only(id: u32) -> [u64; 3] {
 fn by_log(machine: &Machine, shape: &Shape, id: u32, insns: &[u64]) -> Answer {
     let mut log = Vec::new();
     let Err(said) = program::load(machine, shape, insns, Some(&mut log)) else { return Answer::Supported };
-    let log = String::from_utf8_lossy(&log);
-    let not_for_this = ["invalid func", "unknown func", "program of this type cannot use helper"];
-    if not_for_this.iter().any(|text| log.contains(text)) {
+    if is_foreign(&log) {
         return absent(machine, shape, id);
     }
+    let log = String::from_utf8_lossy(&log);
     if log.contains(&format!("#{id}")) {
         return only_elsewhere(&log, shape, id);
     }
     Answer::Unknown(Reason::new(Cause::Inconclusive, format!("helper {id}: {}", errno_words(said))).errno(said))
+}
+
+/// The verifier says that the program type, or the kernel, does not have the helper it stopped at.
+fn is_foreign(log: &[u8]) -> bool {
+    let log = String::from_utf8_lossy(log);
+    ["invalid func", "unknown func", "program of this type cannot use helper"].iter().any(|text| log.contains(text))
 }
 
 /// The helper is known to the type, but this shape may not call it.
@@ -312,7 +316,7 @@ const STRUCT_OPS: u32 = 27;
 const EXTENSION: u32 = 28;
 const PROBE_WRITE_USER: u32 = 36;
 /// Helpers that the kernel may refuse with EINVAL for another reason than being absent.
-const SECOND_THOUGHTS: &[u32] = &[107, 108, 145, 146, 147, 148, 156, 157, 173, 174, 191, 210, 211];
+const SECOND_THOUGHTS: &[u32] = &[107, 108, 145, 146, 147, 148, 156, 157, 161, 173, 174, 191, 193, 210, 211];
 
 /// Helpers with the letters of plain arguments, in the order they are asked; a value that the next one takes comes right before.
 const PLAIN: &[(u32, &str)] = &[
@@ -430,7 +434,7 @@ mod tests {
             return;
         }
         let props = Props::new();
-        for program_type in [1, 3, 5, 6, 8, 18, 26, 31] {
+        for program_type in 1..=uapi::PROGRAM_TYPES.len() as u32 {
             let Some(shape) = machine.helper_shape(program_type) else { continue };
             let helpers = machine.helpers(program_type, &props);
             for (answer, id) in helpers.answers.iter().zip(1u32..) {

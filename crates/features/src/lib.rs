@@ -38,6 +38,7 @@ pub mod mount;
 pub mod need;
 pub mod object;
 pub mod program;
+mod prototypes;
 pub mod reference;
 pub mod requirement;
 pub mod sysctl;

@@ -117,10 +117,16 @@ pub fn program_load_counted(request: &ProgramLoad<'_>, log: &mut Vec<u8>) -> (Re
     (answer, count)
 }
 
+/// Loads a program and keeps what the verifier prints before it starts: its view of every instruction (Linux 6.15).
+pub fn program_load_disassembled(request: &ProgramLoad<'_>, log: &mut Vec<u8>) -> Result<OwnedFd, Errno> {
+    load_with_log(&mut attributes(request)?, LOG_EVERYTHING, log)
+}
+
 fn load_with_log(attr: &mut ProgramAttr, level: u32, log: &mut Vec<u8>) -> Result<OwnedFd, Errno> {
+    let bytes = if level == LOG_EVERYTHING { LONG_LOG_BYTES } else { LOG_BYTES };
     log.clear();
-    log.resize(LOG_BYTES, 0);
-    (attr.log_level, attr.log_bytes, attr.log) = (level, LOG_BYTES as u32, log.as_mut_ptr() as u64);
+    log.resize(bytes, 0);
+    (attr.log_level, attr.log_bytes, attr.log) = (level, bytes as u32, log.as_mut_ptr() as u64);
     let answer = new_fd(PROG_LOAD, attr);
     let end = log.iter().position(|b| *b == 0).unwrap_or(log.len());
     log.truncate(end);
@@ -333,11 +339,14 @@ const LINK_NEXT_ID: u32 = 31;
 const TOKEN_CREATE: u32 = 36;
 /// `sizeof(struct bpf_func_info)`.
 const FUNC_INFO_BYTES: u32 = 8;
-/// `BPF_LOG_LEVEL1` and `BPF_LOG_STATS` of the kernel's `include/linux/bpf_verifier.h`.
+/// `BPF_LOG_LEVEL1`, `BPF_LOG_LEVEL2` and `BPF_LOG_STATS` of the kernel's `include/linux/bpf_verifier.h`.
 const LOG_INSTRUCTIONS: u32 = 1;
+const LOG_EVERYTHING: u32 = 2;
 const LOG_STATISTICS: u32 = 4;
 /// Enough for the few instructions of a probe.
 const LOG_BYTES: usize = 16384;
+/// Enough for a line per helper.
+const LONG_LOG_BYTES: usize = 65536;
 
 #[cfg(test)]
 mod tests {
