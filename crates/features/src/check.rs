@@ -122,8 +122,10 @@ impl Source for Machine {
             Requirement::Feature(feature) => feature.on(self),
             Requirement::ProgramType(id) => self.program_type(*id),
             Requirement::Program(shape) => self.loads(shape),
+            Requirement::Hook { shape, name } => self.hook(shape, name),
             Requirement::MapType(id) => self.map_type(*id),
             Requirement::Helper { program_type, helper } => self.helper(*program_type, *helper),
+            Requirement::HelperIn { shape, helper } => self.helper_in(shape, *helper),
             Requirement::Kfunc(name) => self.kfunc(name),
             Requirement::Target { kind, name } => self.target(*kind, name),
             Requirement::Link(kind) => self.attach(kind.name),
@@ -273,6 +275,7 @@ impl Machine {
 pub(crate) fn btf_name(requirement: &Requirement) -> Option<crate::kernel_btf::Name> {
     match requirement {
         Requirement::Kfunc(name) => Some((Kind::Func, name.clone())),
+        Requirement::Hook { shape, name } => crate::hook::names(shape, name).map(|(_, name)| name),
         Requirement::Target { kind: TargetKind::Tracepoint, name } => {
             target_name(TargetKind::RawTracepoint, name.rsplit('/').next().unwrap_or(name))
         }

@@ -50,15 +50,31 @@ impl Props {
 }
 
 impl Machine {
-    /// One helper for one program type.
+    /// One helper for one program type: yes when any ordinary way to load the type may call it.
     pub fn helper(&self, program_type: u32, id: u32) -> Answer {
-        let Some(shape) = self.helper_shape(program_type) else { return self.untried(program_type, id) };
-        single(self, shape, id)
+        let answers = self.helper_shapes(program_type).map(|shape| single(self, shape, id));
+        match program_type {
+            EXTENSION if self.program_type(EXTENSION).is_supported() => {
+                let types = (1..=uapi::PROGRAM_TYPES.len() as u32).filter(|other| *other != EXTENSION);
+                best(types.map(|other| self.helper(other, id)))
+                    .filter(Answer::is_supported)
+                    .unwrap_or_else(|| foreign(id))
+            }
+            _ => best(answers).unwrap_or_else(|| self.untried(&self.program_type(program_type), id)),
+        }
+    }
+
+    /// One helper in programs that are loaded in one way.
+    pub fn helper_in(&self, shape: &Shape, id: u32) -> Answer {
+        match self.loads(shape) {
+            Answer::Supported => single(self, shape, id),
+            refused => self.untried(&refused, id),
+        }
     }
 
     /// Whether a helper may be called under a licence that is not GPL-compatible; `None` when that cannot be tried.
     pub(crate) fn helper_without_gpl(&self, program_type: u32, id: u32) -> Option<bool> {
-        let shape = self.helper_shape(program_type)?;
+        let shape = self.helper_shapes(program_type).next()?;
         let insns = call_only(id);
         let mut request = program::request(self, shape, &insns);
         request.license = c"Proprietary";
@@ -67,39 +83,72 @@ impl Machine {
         Some(outcome.is_ok() || !String::from_utf8_lossy(&log).contains("GPL"))
     }
 
-    /// All helpers that this tool knows for one program type.
-    pub fn helpers(&self, program_type: u32, props: &Props) -> Helpers {
-        let count = uapi::HELPERS.len() as u32;
-        let Some(shape) = self.helper_shape(program_type) else {
-            return Helpers { program_type, answers: (1..=count).map(|id| self.untried(program_type, id)).collect() };
-        };
-        Helpers { program_type, answers: Chain::new(self, shape, props).answers() }
-    }
-
-    /// The first shape of the type that loads; struct_ops and extensions load only with a whole object.
-    fn helper_shape(&self, program_type: u32) -> Option<&'static Shape> {
-        if matches!(program_type, STRUCT_OPS | EXTENSION) {
-            return None;
+    /// All helpers that this tool knows, for every program type in order.
+    pub fn all_helpers(&self) -> Vec<Helpers> {
+        let (props, mut all) = (Props::new(), Vec::<Helpers>::new());
+        for program_type in 1..=uapi::PROGRAM_TYPES.len() as u32 {
+            let answers = match (program_type, all.last()) {
+                // `include/linux/bpf_types.h` gives actions the very table of classifiers (`tc_cls_act`).
+                (SCHED_ACT, Some(classifier)) if self.program_type(SCHED_ACT).is_supported() => {
+                    classifier.answers.clone()
+                }
+                _ => self.helpers(program_type, &props),
+            };
+            all.push(Helpers { program_type, answers });
         }
-        shapes(program_type).find(|shape| self.loads(shape).is_supported())
+        if self.program_type(EXTENSION).is_supported() {
+            let replaced: Vec<Answer> = (1..=uapi::HELPERS.len() as u32).map(|id| replaceable(&all, id)).collect();
+            let extension = all.iter_mut().find(|helpers| helpers.program_type == EXTENSION);
+            extension.into_iter().for_each(|helpers| helpers.answers.clone_from(&replaced));
+        }
+        all
     }
 
-    fn untried(&self, program_type: u32, id: u32) -> Answer {
+    /// All helpers for one program type, by number.
+    fn helpers(&self, program_type: u32, props: &Props) -> Vec<Answer> {
+        let answers = self.helper_shapes(program_type).fold(Vec::new(), |known, shape| {
+            let later = Chain::new(self, shape, props, &known).answers();
+            // What an earlier shape has is not asked again; where none has it, the first answer stays.
+            let first = known.into_iter().map(Some).chain(std::iter::repeat(None));
+            later
+                .into_iter()
+                .zip(first)
+                .map(|(now, first)| if now.is_supported() { now } else { first.unwrap_or(now) })
+                .collect()
+        });
+        if !answers.is_empty() {
+            return answers;
+        }
+        let refused = self.program_type(program_type);
+        (1..=uapi::HELPERS.len() as u32).map(|id| self.untried(&refused, id)).collect()
+    }
+
+    /// Ways to load a type that loads here and whose helpers may differ. An extension has the helpers of what it replaces.
+    fn helper_shapes(&self, program_type: u32) -> impl Iterator<Item = &'static Shape> {
+        let asked = shapes(program_type).filter(|shape| match shape.program_type {
+            EXTENSION => false,
+            STRUCT_OPS => !shape.target.is_empty(),
+            _ => true,
+        });
+        let most = if BY_ATTACH_TYPE.contains(&program_type) { usize::MAX } else { 1 };
+        asked.filter(|shape| self.loads(shape).is_supported()).take(most)
+    }
+
+    /// Nobody can call a helper from a program that does not load.
+    fn untried(&self, refused: &Answer, id: u32) -> Answer {
         let name = uapi::helper(id).map_or("?", |(name, _)| name);
-        let kind = program::type_name(program_type);
         if let Some(too_old) = self.newer_helper(id) {
             return too_old;
         }
-        match self.program_type(program_type) {
+        let about = |reason: &Reason| Reason { text: format!("bpf_{name}: {}", reason.text), ..reason.clone() };
+        match refused {
             Answer::Supported => Answer::unknown(
                 Cause::Inconclusive,
-                format!("bpf_{name} in {kind} programs can only be tried with a whole object"),
+                format!("bpf_{name}: no program of this type was found that loads without a whole object"),
             )
             .fix("check the object with --load"),
-            Answer::Unsupported(reason) | Answer::Unknown(reason) => Answer::Unknown(Reason {
-                text: format!("bpf_{name} cannot be tried in {kind} programs: {}", reason.text),
-                ..reason
-            }),
+            Answer::Unsupported(reason) => Answer::Unsupported(about(reason)),
+            Answer::Unknown(reason) => Answer::Unknown(about(reason)),
         }
     }
 
@@ -108,6 +157,32 @@ impl Machine {
         let text = format!("helper bpf_{name} came with Linux {since}; this is {}", self.release);
         (!self.is_at_least(since)).then(|| Answer::no(Cause::TooOld, text).fix(format!("use Linux {since} or later")))
     }
+}
+
+/// An extension is verified with the helpers of the program that it replaces a function of.
+fn replaceable(all: &[Helpers], id: u32) -> Answer {
+    let answers = all.iter().filter_map(|helpers| helpers.answers.get(id as usize - 1));
+    if answers.clone().any(Answer::is_supported) { Answer::Supported } else { foreign(id) }
+}
+
+fn foreign(id: u32) -> Answer {
+    let (name, _) = uapi::helper(id).unwrap_or(("?", ""));
+    Answer::no(
+        Cause::Absent,
+        format!("bpf_{name} is not available to any program that an extension could replace a part of"),
+    )
+}
+
+/// The first yes, else the first answer.
+fn best(answers: impl Iterator<Item = Answer>) -> Option<Answer> {
+    let mut first = None;
+    for answer in answers {
+        if answer.is_supported() {
+            return Some(answer);
+        }
+        first = first.or(Some(answer));
+    }
+    first
 }
 
 /// Asks for all helpers in as few loads as possible: one program calls them one after the other, and the verifier says at which
@@ -121,8 +196,9 @@ struct Chain<'a> {
 }
 
 impl<'a> Chain<'a> {
-    fn new(machine: &'a Machine, shape: &'static Shape, props: &'a Props) -> Self {
-        Chain { machine, shape, props, answers: vec![None; uapi::HELPERS.len()], log: Vec::new() }
+    fn new(machine: &'a Machine, shape: &'static Shape, props: &'a Props, known: &[Answer]) -> Self {
+        let there = |id: usize| known.get(id).filter(|answer| answer.is_supported()).cloned();
+        Chain { machine, shape, props, answers: (0..uapi::HELPERS.len()).map(there).collect(), log: Vec::new() }
     }
 
     fn answers(mut self) -> Vec<Answer> {
@@ -173,7 +249,9 @@ impl<'a> Chain<'a> {
     }
 
     fn note(&mut self, id: u32, answer: &Answer) {
-        self.answers.get_mut(id as usize - 1).into_iter().for_each(|slot| *slot = Some(answer.clone()));
+        if let Some(slot @ None) = self.answers.get_mut(id as usize - 1) {
+            *slot = Some(answer.clone());
+        }
     }
 
     /// The program, and at which step of the verifier each call is reached. It ends with a read of an empty register, so that it
@@ -314,6 +392,9 @@ const READ_ONLY_FOR_PROGRAMS: u32 = 1 << 7;
 const LONGEST_CHAIN: usize = 80;
 const STRUCT_OPS: u32 = 27;
 const EXTENSION: u32 = 28;
+const SCHED_ACT: u32 = 4;
+/// Types whose `get_func_proto` looks at the attach type: socket addresses, tracing, LSM; struct_ops differs by type.
+const BY_ATTACH_TYPE: &[u32] = &[18, 26, STRUCT_OPS, 29];
 const PROBE_WRITE_USER: u32 = 36;
 /// Helpers that the kernel may refuse with EINVAL for another reason than being absent.
 const SECOND_THOUGHTS: &[u32] = &[107, 108, 145, 146, 147, 148, 156, 157, 161, 173, 174, 191, 193, 210, 211];
@@ -433,17 +514,38 @@ mod tests {
             println!("skipped: programs cannot be loaded here");
             return;
         }
-        let props = Props::new();
-        for program_type in 1..=uapi::PROGRAM_TYPES.len() as u32 {
-            let Some(shape) = machine.helper_shape(program_type) else { continue };
-            let helpers = machine.helpers(program_type, &props);
-            for (answer, id) in helpers.answers.iter().zip(1u32..) {
+        for helpers in machine.all_helpers().iter().filter(|helpers| helpers.program_type != EXTENSION) {
+            let shapes: Vec<_> = machine.helper_shapes(helpers.program_type).collect();
+            for (answer, id) in helpers.answers.iter().zip(1u32..).filter(|_| !shapes.is_empty()) {
                 let insns = call_only(id);
-                let slow = match program::load(&machine, shape, &insns, None) {
+                let slow = best(shapes.iter().map(|shape| match program::load(&machine, shape, &insns, None) {
                     Err(errno::EINVAL) => by_log(&machine, shape, id, &insns),
                     _ => Answer::Supported,
-                };
-                assert_eq!(answer.word(), slow.word(), "helper {id} in {}", shape.name);
+                }));
+                assert_eq!(answer.word(), slow.unwrap().word(), "helper {id} in {}", helpers.program_type);
+            }
+        }
+    }
+
+    #[test]
+    fn helpers_of_one_way_to_load_are_not_denied_to_the_type() {
+        let machine = Machine::here();
+        let Some(iter) = program::shape("tracing/iter").filter(|shape| machine.loads(shape).is_supported()) else {
+            println!("skipped: iterator programs cannot be loaded here");
+            return;
+        };
+        let seq_printf = uapi::helper_id("bpf_seq_printf").unwrap();
+        assert!(machine.helper_in(iter, seq_printf).is_supported() && machine.helper(26, seq_printf).is_supported());
+        let tp_btf = program::shape("tracing/tp_btf").unwrap();
+        assert!(!machine.helper_in(tp_btf, seq_printf).is_supported());
+    }
+
+    #[test]
+    fn a_type_that_does_not_load_answers_for_its_helpers() {
+        let machine = Machine::here();
+        for program_type in 1..=uapi::PROGRAM_TYPES.len() as u32 {
+            if let Answer::Unsupported(refused) = machine.program_type(program_type) {
+                assert_eq!(machine.helper(program_type, 1).cause(), Some(refused.cause), "program type {program_type}");
             }
         }
     }

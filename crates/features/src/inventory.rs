@@ -4,7 +4,6 @@
 use crate::answer::{Answer, Cause};
 use crate::check::{Source, answer_group};
 use crate::context::Context;
-use crate::helper::Props;
 use crate::machine::{Machine, Version};
 use crate::requirement::{Requirement, TargetKind};
 use crate::{FEATURES, isa, link, program};
@@ -70,18 +69,9 @@ impl Snapshot {
     }
 
     fn helpers(&mut self, machine: &Machine) {
-        let props = Props::new();
-        let mut classifier = Vec::new();
-        for program_type in 1..=uapi::PROGRAM_TYPES.len() as u32 {
-            // `include/linux/bpf_types.h` gives actions the very table of classifiers (`tc_cls_act`).
-            let answers = match program_type {
-                SCHED_ACT if machine.program_type(SCHED_ACT).is_supported() => classifier.clone(),
-                _ => machine.helpers(program_type, &props).answers,
-            };
-            if program_type == SCHED_CLS {
-                classifier.clone_from(&answers);
-            }
-            let named = answers.into_iter().zip(1u32..);
+        for helpers in machine.all_helpers() {
+            let program_type = helpers.program_type;
+            let named = helpers.answers.into_iter().zip(1u32..);
             self.answers.extend(
                 named.map(|(answer, helper)| (Requirement::Helper { program_type, helper }.to_string(), answer)),
             );
@@ -156,6 +146,21 @@ impl Source for Snapshot {
             }
             Requirement::Target { kind: TargetKind::RawTracepoint, name } => {
                 self.listed(&self.known.tracepoints, name, requirement)
+            }
+            Requirement::Hook { shape, name } => {
+                let target =
+                    crate::hook::names(shape, name).map(|(kind, _)| Requirement::Target { kind, name: name.clone() });
+                let parts = std::iter::once(Requirement::Program(shape)).chain(target);
+                let mut answers = parts.map(|part| self.answer(&part));
+                answers.find(|answer| !answer.is_supported()).unwrap_or(Answer::Supported)
+            }
+            Requirement::HelperIn { shape, helper } => {
+                let parts = [
+                    Requirement::Program(shape),
+                    Requirement::Helper { program_type: shape.program_type, helper: *helper },
+                ];
+                let mut answers = parts.iter().map(|part| self.answer(part));
+                answers.find(|answer| !answer.is_supported()).unwrap_or(Answer::Supported)
             }
             Requirement::Config { key, value } => self.config_is(key, value.as_deref(), requirement),
             Requirement::KernelAtLeast(version) => match Version::parse(&self.context.release) {
@@ -250,7 +255,5 @@ fn enumerators(btf: &Btf<'_>, ty: &elf::btf::Type<'_>, known: &mut Known) {
     );
 }
 
-const SCHED_CLS: u32 = 3;
-const SCHED_ACT: u32 = 4;
 /// Version of the saved form; raised when a reader of the old form would misread it.
 pub const FORMAT: u32 = 1;

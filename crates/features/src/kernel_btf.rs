@@ -317,6 +317,12 @@ pub const WANTED: &[(Kind, &str)] = &[
     (Kind::Func, LSM_SLEEPABLE_TARGET),
     (Kind::Func, FMOD_RET_TARGET),
     (Kind::Func, ITER_TARGET),
+    (Kind::Func, SLEEPABLE_TARGET),
+    (Kind::Struct, "tcp_congestion_ops"),
+    (Kind::Struct, "bpf_dummy_ops"),
+    (Kind::Struct, "hid_bpf_ops"),
+    (Kind::Struct, "sched_ext_ops"),
+    (Kind::Struct, "Qdisc_ops"),
     (Kind::Func, LSM_CGROUP_TARGET),
     (Kind::Typedef, TP_BTF_TARGET),
 ];
@@ -327,6 +333,13 @@ pub const LSM_SLEEPABLE_TARGET: &str = "bpf_lsm_bpf";
 pub const LSM_CGROUP_TARGET: &str = "bpf_lsm_socket_bind";
 /// A function that the kernel keeps for testing this attach type.
 pub const FMOD_RET_TARGET: &str = "bpf_modify_return_test";
+/// A system call: sleepable programs and changed return values are allowed there (`ALLOW_ERROR_INJECTION`).
+#[cfg(target_arch = "x86_64")]
+pub const SLEEPABLE_TARGET: &str = "__x64_sys_nanosleep";
+#[cfg(target_arch = "aarch64")]
+pub const SLEEPABLE_TARGET: &str = "__arm64_sys_nanosleep";
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+pub const SLEEPABLE_TARGET: &str = "sys_nanosleep";
 pub const ITER_TARGET: &str = "bpf_iter_bpf_map";
 /// Fires only in BPF_PROG_TEST_RUN.
 pub const TP_BTF_TARGET: &str = "btf_trace_bpf_test_finish";

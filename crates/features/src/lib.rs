@@ -27,6 +27,7 @@ pub mod context;
 pub mod denial;
 pub mod feature;
 pub mod helper;
+mod hook;
 pub mod inventory;
 pub mod isa;
 pub mod kernel_btf;

@@ -119,9 +119,10 @@ fn program_requirements(program: &Program) -> Vec<Requirement> {
         Some(shape) if shape.name.contains('/') => Requirement::Program(shape),
         _ => Requirement::ProgramType(purpose.program_type),
     }];
-    needed.extend(
-        program.helpers.iter().map(|id| Requirement::Helper { program_type: purpose.program_type, helper: *id }),
-    );
+    needed.extend(program.helpers.iter().map(|id| match shape_of(purpose).filter(|shape| shape.name.contains('/')) {
+        Some(shape) => Requirement::HelperIn { shape, helper: *id },
+        None => Requirement::Helper { program_type: purpose.program_type, helper: *id },
+    }));
     needed.extend(target_of(purpose));
     needed.extend(link_of(purpose).map(|kind| optional(Requirement::Link(kind))));
     if program.isa_level > 1 {
@@ -149,10 +150,7 @@ fn target_of(purpose: &Purpose) -> Option<Requirement> {
     let name = purpose.target.clone().filter(|name| !name.is_empty())?;
     let target = |kind, name| Requirement::Target { kind, name };
     match (purpose.program_type, purpose.attach_type) {
-        (26, Some(24..=26 | 58)) => Some(target(TargetKind::Function, name)),
-        (26, Some(23)) => Some(target(TargetKind::RawTracepoint, name)),
-        (26, Some(28)) => Some(target(TargetKind::Iterator, name)),
-        (29, _) => Some(target(TargetKind::LsmHook, name)),
+        (26 | 29, _) => shape_of(purpose).map(|shape| Requirement::Hook { shape, name }),
         (17 | 24, _) => Some(optional(target(TargetKind::RawTracepoint, name))),
         (5, _) => Some(optional(target(TargetKind::Tracepoint, name))),
         (2, None) if purpose.pattern.starts_with('k') && !purpose.pattern.contains("syscall") => {

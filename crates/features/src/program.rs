@@ -30,16 +30,20 @@ pub struct Shape {
 
 /// Answers already given.
 #[derive(Debug, Default)]
-pub struct Cache(RefCell<HashMap<Shape, Answer>>);
+pub struct Cache {
+    answers: RefCell<HashMap<Shape, Answer>>,
+    /// Number of the first member that a program could be loaded for, by struct_ops type.
+    members: RefCell<HashMap<&'static str, u32>>,
+}
 
 impl Machine {
     /// Whether this shape loads here.
     pub fn loads(&self, shape: &Shape) -> Answer {
-        if let Some(known) = self.programs.0.borrow().get(shape) {
+        if let Some(known) = self.programs.answers.borrow().get(shape) {
             return known.clone();
         }
         let answer = probe(self, shape);
-        self.programs.0.borrow_mut().insert(*shape, answer.clone());
+        self.programs.answers.borrow_mut().insert(*shape, answer.clone());
         answer
     }
 
@@ -81,6 +85,9 @@ pub(crate) fn request<'a>(machine: &Machine, shape: &Shape, insns: &'a [u64]) ->
     if !shape.target.is_empty() {
         request.attach_btf_id = machine.btf.id(target_kind(shape), shape.target).ok().flatten().unwrap_or(0);
     }
+    if let Some(member) = machine.programs.members.borrow().get(shape.target) {
+        request.expected_attach_type = *member;
+    }
     request
 }
 
@@ -93,7 +100,11 @@ fn probe(machine: &Machine, shape: &Shape) -> Answer {
     {
         return answer;
     }
-    let outcome = if shape.program_type == EXTENSION { load_extension() } else { load(machine, shape, RETURN_0, None) };
+    let outcome = match shape.program_type {
+        EXTENSION => load_extension(),
+        STRUCT_OPS if !shape.target.is_empty() => load_member(machine, shape),
+        _ => load(machine, shape, RETURN_0, None),
+    };
     match outcome {
         Ok(_) => Answer::Supported,
         Err(errno::ENOTSUPP) if shape.program_type == STRUCT_OPS => Answer::Supported,
@@ -121,9 +132,30 @@ fn refused_for_any_target(machine: &Machine, shape: &Shape) -> Option<Answer> {
     }
 }
 
-/// BTF tracepoints are named by a typedef, everything else by a function.
+/// BTF tracepoints are named by a typedef, struct_ops programs by the type they are a member of, everything else by a function.
 fn target_kind(shape: &Shape) -> Kind {
-    if shape.attach_type == TRACE_RAW_TP { Kind::Typedef } else { Kind::Func }
+    match shape.program_type {
+        STRUCT_OPS => Kind::Struct,
+        _ if shape.attach_type == TRACE_RAW_TP => Kind::Typedef,
+        _ => Kind::Func,
+    }
+}
+
+/// Not every member of a struct_ops type takes a program: tried in order until one does, which is then remembered.
+fn load_member(machine: &Machine, shape: &Shape) -> Result<OwnedFd, Errno> {
+    let mut answer = Err(errno::EINVAL);
+    for member in 0..MOST_MEMBERS {
+        let mut request = request(machine, shape, RETURN_0);
+        request.expected_attach_type = member;
+        answer = sys::bpf::program_load(&request, None);
+        if answer.is_ok() {
+            machine.programs.members.borrow_mut().insert(shape.target, member);
+        }
+        if matches!(answer, Ok(_) | Err(errno::EPERM | errno::ENOSYS)) {
+            break;
+        }
+    }
+    answer.map_err(|said| if said == errno::ENOTSUPP { errno::EINVAL } else { said })
 }
 
 fn missing_target(machine: &Machine, shape: &Shape) -> Option<Answer> {
@@ -254,6 +286,8 @@ const STRUCT_OPS: u32 = 27;
 const EXTENSION: u32 = 28;
 const SYSCALL: u32 = 31;
 const TRACE_RAW_TP: u32 = 23;
+/// More than any struct_ops type has before its first member that takes a program.
+const MOST_MEMBERS: u32 = 24;
 const EXTENSION_FUNC_ID: u32 = 5;
 /// `BPF_F_SLEEPABLE`.
 pub const SLEEPABLE: u32 = 1 << 4;
@@ -278,6 +312,8 @@ const fn with(shape: Shape, flags: u32) -> Shape {
     Shape { flags, ..shape }
 }
 
+const TRAMPOLINE: &str = "CONFIG_FUNCTION_ERROR_INJECTION";
+
 /// Every shape that is probed, by program type. Options after the kernel's Kconfig files.
 pub const SHAPES: &[Shape] = &[
     plain("socket_filter", 1, 0, "3.19", "CONFIG_NET"),
@@ -286,6 +322,7 @@ pub const SHAPES: &[Shape] = &[
     plain("kprobe/session", 2, 56, "6.10", "CONFIG_BPF_EVENTS"),
     plain("uprobe/multi", 2, 48, "6.6", "CONFIG_BPF_EVENTS"),
     plain("uprobe/session", 2, 57, "6.13", "CONFIG_BPF_EVENTS"),
+    with(plain("uprobe/multi/sleepable", 2, 48, "6.6", "CONFIG_BPF_EVENTS"), SLEEPABLE),
     with(plain("uprobe/sleepable", 2, 0, "6.0", "CONFIG_BPF_EVENTS"), SLEEPABLE),
     plain("sched_cls", 3, 0, "4.1", "CONFIG_NET"),
     plain("sched_act", 4, 0, "4.1", "CONFIG_NET"),
@@ -316,11 +353,19 @@ pub const SHAPES: &[Shape] = &[
     plain("cgroup_sockopt", 25, 21, "5.3", "CONFIG_CGROUP_BPF"),
     on(plain("tracing/fentry", 26, 24, "5.5", "CONFIG_BPF_EVENTS"), names::FENTRY_TARGET),
     on(plain("tracing/fexit", 26, 25, "5.5", "CONFIG_BPF_EVENTS"), names::FENTRY_TARGET),
+    on(with(plain("tracing/fentry/sleepable", 26, 24, "5.10", TRAMPOLINE), SLEEPABLE), names::SLEEPABLE_TARGET),
+    on(with(plain("tracing/fexit/sleepable", 26, 25, "5.10", TRAMPOLINE), SLEEPABLE), names::SLEEPABLE_TARGET),
     on(plain("tracing/fmod_ret", 26, 26, "5.7", "CONFIG_FUNCTION_ERROR_INJECTION"), names::FMOD_RET_TARGET),
+    on(with(plain("tracing/fmod_ret/sleepable", 26, 26, "5.10", TRAMPOLINE), SLEEPABLE), names::SLEEPABLE_TARGET),
     on(plain("tracing/tp_btf", 26, 23, "5.5", "CONFIG_BPF_EVENTS"), names::TP_BTF_TARGET),
     on(plain("tracing/iter", 26, 28, "5.8", "CONFIG_BPF_EVENTS"), names::ITER_TARGET),
     on(with(plain("tracing/iter/sleepable", 26, 28, "6.0", "CONFIG_BPF_EVENTS"), SLEEPABLE), names::ITER_TARGET),
     plain("struct_ops", 27, 0, "5.6", "CONFIG_BPF_JIT"),
+    on(plain("struct_ops/tcp_congestion_ops", 27, 0, "5.6", "CONFIG_INET"), "tcp_congestion_ops"),
+    on(plain("struct_ops/bpf_dummy_ops", 27, 0, "5.15", "CONFIG_NET"), "bpf_dummy_ops"),
+    on(plain("struct_ops/hid_bpf_ops", 27, 0, "6.11", "CONFIG_HID_BPF"), "hid_bpf_ops"),
+    on(plain("struct_ops/sched_ext_ops", 27, 0, "6.12", "CONFIG_SCHED_CLASS_EXT"), "sched_ext_ops"),
+    on(plain("struct_ops/Qdisc_ops", 27, 0, "6.16", "CONFIG_NET_SCH_BPF"), "Qdisc_ops"),
     plain("ext", 28, 0, "5.6", "CONFIG_BPF_JIT"),
     on(plain("lsm", 29, 27, "5.7", "CONFIG_BPF_LSM"), names::LSM_TARGET),
     on(with(plain("lsm/sleepable", 29, 27, "5.10", "CONFIG_BPF_LSM"), SLEEPABLE), names::LSM_SLEEPABLE_TARGET),

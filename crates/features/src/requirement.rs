@@ -5,7 +5,7 @@
 use crate::feature::{self, FEATURES, Feature};
 use crate::machine::Version;
 use crate::program::Shape;
-use crate::{isa, link, mount, program};
+use crate::{hook, isa, link, mount, program};
 use elf::uapi;
 use std::fmt;
 use std::str::FromStr;
@@ -17,9 +17,19 @@ pub enum Requirement {
     ProgramType(u32),
     /// One way to load a program, for example `tracing/fentry`.
     Program(&'static Shape),
+    /// One way to load a program, for one named function, hook, tracepoint or iterator.
+    Hook {
+        shape: &'static Shape,
+        name: String,
+    },
     MapType(u32),
     Helper {
         program_type: u32,
+        helper: u32,
+    },
+    /// A helper in programs that are loaded in one way.
+    HelperIn {
+        shape: &'static Shape,
         helper: u32,
     },
     Kfunc(String),
@@ -142,6 +152,11 @@ impl fmt::Display for Requirement {
             Requirement::Feature(feature) => f.write_str(feature.name),
             Requirement::ProgramType(id) => write!(f, "program:{}", program_name(*id)),
             Requirement::Program(shape) => write!(f, "program:{}", shape.name),
+            Requirement::Hook { shape, name } => write!(f, "program:{}:{name}", shape.name),
+            Requirement::HelperIn { shape, helper } => {
+                let name = uapi::helper(*helper).map_or_else(|| helper.to_string(), |(name, _)| format!("bpf_{name}"));
+                write!(f, "helper:{}:{name}", shape.name)
+            }
             Requirement::MapType(id) => {
                 write!(f, "map:{}", uapi::map_type(*id).map_or_else(|| id.to_string(), |r| r.name.into()))
             }
@@ -195,10 +210,8 @@ fn kinded(text: &str, kind: &str, rest: &str) -> Result<Requirement, ParseError>
     match kind {
         _ if target.is_some() && rest.is_empty() => Err(bad(text, "a name must follow")),
         _ if let Some(kind) = target => Ok(Requirement::Target { kind, name: rest.to_owned() }),
-        "program" => uapi::program_type_id(rest)
-            .map(Requirement::ProgramType)
-            .or_else(|| program::shape(rest).map(Requirement::Program))
-            .ok_or_else(|| unknown("program type", uapi::PROGRAM_TYPES.iter().map(|r| r.1).collect())),
+        "program" => program_of(rest)
+            .ok_or_else(|| unknown("program type", program::SHAPES.iter().map(|shape| shape.name).collect())),
         "map" => uapi::map_type_id(rest)
             .map(Requirement::MapType)
             .ok_or_else(|| unknown("map type", uapi::MAP_TYPES.iter().map(|r| r.1).collect())),
@@ -218,13 +231,28 @@ fn kinded(text: &str, kind: &str, rest: &str) -> Result<Requirement, ParseError>
     }
 }
 
+/// A type, a way to load it, or such a way for a named hook.
+fn program_of(text: &str) -> Option<Requirement> {
+    match text.split_once(':') {
+        Some((shape, name)) => {
+            let shape = program::shape(shape).filter(|shape| hook::has_hooks(shape) && !name.is_empty())?;
+            Some(Requirement::Hook { shape, name: name.to_owned() })
+        }
+        None => uapi::program_type_id(text)
+            .map(Requirement::ProgramType)
+            .or_else(|| program::shape(text).map(Requirement::Program)),
+    }
+}
+
 fn helper(text: &str, rest: &str) -> Result<Requirement, ParseError> {
     let (program, name) =
         rest.split_once(':').ok_or_else(|| bad(text, "give program type and helper, as helper:xdp:bpf_loop"))?;
-    let program_type =
-        uapi::program_type_id(program).ok_or_else(|| bad(text, &format!("no such program type `{program}`")))?;
     let helper = uapi::helper_id(name).ok_or_else(|| bad(text, &format!("no such helper `{name}`")))?;
-    Ok(Requirement::Helper { program_type, helper })
+    match (uapi::program_type_id(program), program::shape(program)) {
+        (Some(program_type), _) => Ok(Requirement::Helper { program_type, helper }),
+        (None, Some(shape)) => Ok(Requirement::HelperIn { shape, helper }),
+        (None, None) => Err(bad(text, &format!("no such program type `{program}`"))),
+    }
 }
 
 fn mount_at(text: &str, rest: &str) -> Result<Requirement, ParseError> {
@@ -323,6 +351,9 @@ mod tests {
             "program:tracing/fentry",
             "map:ringbuf",
             "helper:xdp:bpf_loop",
+            "helper:tracing/iter:bpf_seq_printf",
+            "program:lsm/sleepable:file_open",
+            "program:lsm:file_open",
             "kfunc:bpf_rcu_read_lock",
             "attach:tcx",
             "ability:isa-v4",
