@@ -16,28 +16,32 @@ struct stage {
 	__u32 values[VALUES_PER_STAGE];
 };
 
-/* The IPv4 header at one offset, as far as the frame goes. */
-struct ipv4 {
-	bool fixed;		/* the 20 fixed bytes are there */
-	bool ports;		/* four bytes behind IHL*4 are there */
-	bool fits;		/* IHL*4 bytes are there */
-	bool later_fragment;	/* fragment offset != 0 */
-	__u8 version;
-	__u8 ihl;
-	__u8 protocol;
-	__u16 source_port;
-	__u16 destination_port;
-	__u32 destination;
+/* What a frame has, one bit each: tests of bits stay in registers where a struct of flags would be spilled at every branch. */
+enum {
+	ETHERNET = 1 << 0,	/* the 14 bytes of an Ethernet header */
+	INNER_TYPE = 1 << 1,	/* behind up to two tags an EtherType that is no tag */
+	TOO_MANY_TAGS = 1 << 2,	/* strict reading met a third VLAN tag */
+	IPV4_FIXED = 1 << 3,	/* the 20 fixed bytes of the IPv4 header */
+	IPV4_LENGTH = 1 << 4,	/* an IHL of at least 5 */
+	IPV4_OPTIONS = 1 << 5,	/* all IHL*4 bytes */
+	VERSION_4 = 1 << 6,
+	LATER_FRAGMENT = 1 << 7,	/* a fragment offset that is not 0 */
+	PORTS = 1 << 8,		/* four bytes behind the IPv4 header */
+	/* a readable IPv4 header whose options are within the frame: the test all allow_* programs begin with */
+	WHOLE_IPV4 = IPV4_FIXED | IPV4_LENGTH | IPV4_OPTIONS,
 };
 
+/* One frame; what its bits do not announce is zero. Numbers are in host byte order. */
 struct view {
-	bool ethernet;		/* the 14 bytes of an Ethernet header are there */
-	bool too_many_tags;	/* strict reading met a third VLAN tag */
-	__u16 outer_type;	/* bytes 12-13 */
-	__u16 type;		/* outer_type, or the one behind the tags in strict reading */
-	bool inner_ok;		/* behind up to two tags there is an EtherType that is not a tag */
-	__u16 inner_type;	/* that one */
-	struct ipv4 ip;		/* behind the tags: to be read when `type` (or `inner_type`) says IPv4 */
+	__u32 bits;
+	__u32 outer_type;	/* bytes 12-13 */
+	__u32 type;		/* outer_type, or the one behind the tags in strict reading */
+	__u32 inner_type;	/* the one behind the tags */
+	/* of IPv4 behind the tags: to be read when `type` (or `inner_type`) says so */
+	__u32 protocol;
+	__u32 destination;
+	__u32 source_port;
+	__u32 destination_port;
 };
 
 enum { DROP = 0, PASS = 1 };
@@ -62,41 +66,46 @@ static __always_inline __u16 be16_at(const void *at)
 	return bpf_ntohs(*(const __u16 *)at);
 }
 
-static __always_inline void look_at_ports(struct ipv4 *ip, const void *l4, const void *end)
+static __always_inline bool has(const struct view *view, __u32 bits)
 {
-	if (l4 + 4 > end)
-		return;
-	ip->ports = true;
-	ip->source_port = be16_at(l4);
-	ip->destination_port = be16_at(l4 + 2);
+	return (view->bits & bits) == bits;
 }
 
-static __always_inline void look_at_ipv4(struct ipv4 *ip, const void *at, const void *end)
+static __always_inline void look_at_ports(struct view *view, const void *l4, const void *end)
+{
+	if (l4 + 4 <= end) {
+		view->bits |= IPV4_OPTIONS | PORTS;
+		view->source_port = be16_at(l4);
+		view->destination_port = be16_at(l4 + 2);
+	} else if (l4 <= end) {
+		view->bits |= IPV4_OPTIONS;
+	}
+}
+
+static __always_inline void look_at_ipv4(struct view *view, const void *at, const void *end)
 {
 	const __u8 *byte = at;
+	__u32 ihl;
 
 	if (at + 20 > end)
 		return;
-	ip->fixed = true;
-	ip->version = byte[0] >> 4;
-	ip->ihl = byte[0] & 15;
-	ip->later_fragment = (be16_at(at + 6) & 0x1fff) != 0;
-	ip->protocol = byte[9];
-	ip->destination = bpf_ntohl(*(const __u32 *)(at + 16));
-	ip->fits = at + ip->ihl * 4 <= end;
-	if (ip->ihl >= MINIMUM_IHL)
-		look_at_ports(ip, at + ip->ihl * 4, end);
+	view->bits |= IPV4_FIXED;
+	if (byte[0] >> 4 == 4)
+		view->bits |= VERSION_4;
+	if (be16_at(at + 6) & 0x1fff)
+		view->bits |= LATER_FRAGMENT;
+	view->protocol = byte[9];
+	view->destination = bpf_ntohl(*(const __u32 *)(at + 16));
+	ihl = byte[0] & 15;
+	if (ihl < MINIMUM_IHL)
+		return;
+	view->bits |= IPV4_LENGTH;
+	look_at_ports(view, at + ihl * 4, end);
 }
 
-/* A readable IPv4 header whose options are within the frame: the test all allow_* programs begin with. */
-static __always_inline bool whole_ipv4(const struct ipv4 *ip)
+static __always_inline bool tcp_or_udp(const struct view *frame)
 {
-	return ip->fixed && ip->ihl >= MINIMUM_IHL && ip->fits;
-}
-
-static __always_inline bool tcp_or_udp(const struct ipv4 *ip)
-{
-	return ip->protocol == PROTOCOL_TCP || ip->protocol == PROTOCOL_UDP;
+	return frame->protocol == PROTOCOL_TCP || frame->protocol == PROTOCOL_UDP;
 }
 
 static __always_inline bool in_set(const volatile struct stage *stage, __u32 value)

@@ -96,6 +96,8 @@ struct flow_memory {
 	__u16 rule;
 	__u8 phase;
 	__u8 from_lower;
+	__u32 tick;		/* jiffies when last_seen was written */
+	__u32 reserved;
 };
 
 /* IPv4 addresses lie in the last four bytes, the others are zero. */

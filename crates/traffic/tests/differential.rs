@@ -38,8 +38,8 @@ fn shapes_are_the_same_on_both_sides() {
     for (map, key_bytes, value_bytes) in [
         ("counters", 4, 64),
         ("carried", 4, 64),
-        ("flows4", 16, 16),
-        ("flows6", 40, 16),
+        ("flows4", 16, 24),
+        ("flows6", 40, 24),
         ("fragments", 40, 16),
         ("scratch", 4, 56),
     ] {

@@ -6,15 +6,15 @@
  */
 static __always_inline int judge_allow_dns(const struct view *frame, const volatile struct stage *stage, bool chained)
 {
-	if (!frame->ethernet)
+	if (!has(frame, ETHERNET))
 		return DROP;
 	if (frame->type != ETHERTYPE_IPV4)
 		return chained;
-	if (!whole_ipv4(&frame->ip) || frame->ip.later_fragment)
+	if (!has(frame, WHOLE_IPV4) || has(frame, LATER_FRAGMENT))
 		return DROP;
-	if (!tcp_or_udp(&frame->ip))
+	if (!tcp_or_udp(frame))
 		return PASS;
-	if (!frame->ip.ports)
+	if (!has(frame, PORTS))
 		return DROP;
-	return frame->ip.destination_port != 53 || frame->ip.destination == stage->values[0];
+	return frame->destination_port != 53 || frame->destination == stage->values[0];
 }

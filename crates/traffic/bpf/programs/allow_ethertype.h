@@ -5,5 +5,5 @@
  */
 static __always_inline int judge_allow_ethertype(const struct view *frame, const volatile struct stage *stage, bool chained)
 {
-	return frame->ethernet && in_set(stage, frame->outer_type);
+	return has(frame, ETHERNET) && in_set(stage, frame->outer_type);
 }

@@ -6,11 +6,11 @@
  */
 static __always_inline int judge_allow_ipv4(const struct view *frame, const volatile struct stage *stage, bool chained)
 {
-	if (!frame->ethernet)
+	if (!has(frame, ETHERNET))
 		return DROP;
 	if (frame->type != ETHERTYPE_IPV4)
 		return chained;
-	if (!whole_ipv4(&frame->ip) || frame->ip.version != 4)
+	if (!has(frame, WHOLE_IPV4 | VERSION_4))
 		return DROP;
-	return frame->ip.destination >> 24 == 127 || frame->ip.destination == stage->values[0];
+	return frame->destination >> 24 == 127 || frame->destination == stage->values[0];
 }

@@ -6,13 +6,13 @@
  */
 static __always_inline int judge_allow_port(const struct view *frame, const volatile struct stage *stage, bool chained)
 {
-	if (!frame->ethernet)
+	if (!has(frame, ETHERNET))
 		return DROP;
 	if (frame->type != ETHERTYPE_IPV4)
 		return chained;
-	if (!whole_ipv4(&frame->ip))
+	if (!has(frame, WHOLE_IPV4))
 		return DROP;
-	if (!tcp_or_udp(&frame->ip))
+	if (!tcp_or_udp(frame))
 		return PASS;
-	return !frame->ip.later_fragment && frame->ip.ports && frame->ip.destination_port == stage->values[0];
+	return !has(frame, LATER_FRAGMENT) && has(frame, PORTS) && frame->destination_port == stage->values[0];
 }

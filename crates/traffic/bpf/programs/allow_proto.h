@@ -6,9 +6,9 @@
  */
 static __always_inline int judge_allow_proto(const struct view *frame, const volatile struct stage *stage, bool chained)
 {
-	if (!frame->ethernet || !frame->inner_ok)
+	if (!has(frame, ETHERNET | INNER_TYPE))
 		return DROP;
 	if (frame->inner_type != ETHERTYPE_IPV4)
 		return chained;
-	return whole_ipv4(&frame->ip) && in_set(stage, frame->ip.protocol);
+	return has(frame, WHOLE_IPV4) && in_set(stage, frame->protocol);
 }

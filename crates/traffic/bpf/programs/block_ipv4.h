@@ -5,9 +5,9 @@
  */
 static __always_inline int judge_block_ipv4(const struct view *frame, const volatile struct stage *stage, bool chained)
 {
-	if (!frame->ethernet || frame->type != ETHERTYPE_IPV4)
-		return !frame->too_many_tags;
-	if (!frame->ip.fixed || frame->ip.ihl < MINIMUM_IHL)
+	if (!has(frame, ETHERNET) || frame->type != ETHERTYPE_IPV4)
+		return !has(frame, TOO_MANY_TAGS);
+	if (!has(frame, IPV4_FIXED | IPV4_LENGTH))
 		return PASS;
-	return frame->ip.destination != stage->values[0];
+	return frame->destination != stage->values[0];
 }

@@ -5,11 +5,11 @@
  */
 static __always_inline int judge_block_port(const struct view *frame, const volatile struct stage *stage, bool chained)
 {
-	if (!frame->ethernet || frame->type != ETHERTYPE_IPV4)
-		return !frame->too_many_tags;
-	if (!frame->ip.fixed || frame->ip.ihl < MINIMUM_IHL || frame->ip.later_fragment)
+	if (!has(frame, ETHERNET) || frame->type != ETHERTYPE_IPV4)
+		return !has(frame, TOO_MANY_TAGS);
+	if (!has(frame, IPV4_FIXED | IPV4_LENGTH) || has(frame, LATER_FRAGMENT))
 		return PASS;
-	if (!tcp_or_udp(&frame->ip) || !frame->ip.ports)
+	if (!tcp_or_udp(frame) || !has(frame, PORTS))
 		return PASS;
-	return frame->ip.destination_port != stage->values[0];
+	return frame->destination_port != stage->values[0];
 }

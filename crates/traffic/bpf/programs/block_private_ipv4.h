@@ -6,15 +6,15 @@
  */
 static __always_inline int judge_block_private_ipv4(const struct view *frame, const volatile struct stage *stage, bool chained)
 {
-	__u32 destination = frame->ip.destination;
+	__u32 destination = frame->destination;
 
-	if (!frame->ethernet || frame->type != ETHERTYPE_IPV4)
-		return !frame->too_many_tags;
-	if (!frame->ip.fixed || frame->ip.ihl < MINIMUM_IHL || frame->ip.later_fragment)
+	if (!has(frame, ETHERNET) || frame->type != ETHERTYPE_IPV4)
+		return !has(frame, TOO_MANY_TAGS);
+	if (!has(frame, IPV4_FIXED | IPV4_LENGTH) || has(frame, LATER_FRAGMENT))
 		return PASS;
 	if (destination >> 24 != 10 && destination >> 20 != 0xac1 && destination >> 16 != 0xc0a8)
 		return PASS;
-	if (frame->ip.protocol != PROTOCOL_TCP)
+	if (frame->protocol != PROTOCOL_TCP)
 		return DROP;
-	return !frame->ip.ports || frame->ip.source_port == 22;
+	return !has(frame, PORTS) || frame->source_port == 22;
 }

@@ -297,7 +297,9 @@ fn meta_of(program: &LoadedProgram) -> Option<Meta> {
 fn reusable_flows(existing: &[Attached], policy: &Policy) -> Option<[Map; 2]> {
     let fits = |a: &&Attached| a.meta.stateful && policy.state.enabled && a.meta.capacity == policy.state.capacity;
     let program = &existing.iter().find(fits)?.program;
-    Some([program.map(FLOWS[0]).ok()?, program.map(FLOWS[1]).ok()?])
+    let flows = [program.map(FLOWS[0]).ok()?, program.map(FLOWS[1]).ok()?];
+    // an older hawkbell may have remembered other things
+    flows.iter().all(|map| map.value_bytes() == FLOW_MEMORY_BYTES).then_some(flows)
 }
 
 /// Adds what the earlier version counted, rule by rule. Runs after the swap, when it counts no more.
@@ -402,5 +404,7 @@ fn handle_of(policy: &str) -> u32 {
 
 const FILTER_PREFIX: &str = "hawkbell:";
 const ETHERNET_HEADER: u32 = 14;
+/// `struct flow_memory` in bpf/policy.h.
+const FLOW_MEMORY_BYTES: u32 = 24;
 /// Before what the kernel chooses for filters without a priority (49152 and down), behind explicit small ones.
 const POLICY_PRIORITY: u16 = 20_000;
