@@ -12,7 +12,7 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     let out = std::env::var("OUT_DIR").unwrap_or_default();
-    for source in ["bpf/programs.bpf.c", "bpf/policy.bpf.c", "benches/bare.bpf.c"] {
+    for source in ["bpf/programs.bpf.c", "bpf/user.bpf.c", "bpf/policy.bpf.c", "benches/bare.bpf.c"] {
         let built = bpf_build::Object::new(source).include("bpf").include(&out).build();
         if built != ExitCode::SUCCESS {
             return built;

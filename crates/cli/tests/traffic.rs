@@ -189,6 +189,79 @@ fn no_cleanup_leaves_the_filter_and_chains_need_no_pins() {
     assert!(!sender.send(&packets::frame("udp 443")));
 }
 
+/// Compiles C text against the header that the command prints.
+fn compile(folder: &Path, source: &str) -> PathBuf {
+    let header = Command::new(HAWKBELL).args(["traffic", "header"]).output().unwrap().stdout;
+    std::fs::write(folder.join("hawkbell_program.h"), header).unwrap();
+    std::fs::write(folder.join("user.bpf.c"), source).unwrap();
+    let mut clang = Command::new("clang");
+    clang.args(["-O2", "-g", "-Wall", "-Werror", "-target", "bpf", "-I", ".", "-c", "user.bpf.c", "-o", "user.bpf.o"]);
+    let done = clang.current_dir(folder).output().unwrap();
+    assert!(done.status.success(), "{}", text(&done));
+    folder.join("user.bpf.o")
+}
+
+const ODD_PORTS: &str = include_str!("../../../examples/odd_ports.bpf.c");
+
+#[test]
+fn a_users_program_filters_alone_and_in_chains() {
+    let Some(netns) = place() else { return };
+    let (folder, hawkbell) = named("hawkbell");
+    let sender = Sender::open(&netns, "a");
+    let object = compile(folder.path(), ODD_PORTS);
+    let run = |arguments: &str, frames: &[(&str, bool)]| {
+        let line = format!("traffic -i a --program-file {} {arguments}", object.display());
+        let child = start(&netns, &hawkbell, &line);
+        for (frame, passes) in frames {
+            assert_eq!(sender.send(&packets::frame(frame)), *passes, "{arguments}: {frame}");
+        }
+        assert_eq!(stop(child, "-TERM"), Some(0));
+    };
+    run(
+        "odd_ports 1024",
+        &[("udp 1025", true), ("udp 1026", false), ("udp 53", false), ("tcp 80", true), ("arp", true)],
+    );
+    run("--chain allow_ethertype:ipv4,odd_ports:7", &[("udp 53", true), ("udp 54", false), ("arp", false)]);
+    // the catalogue's own programs are there all the same
+    run("block_port 53", &[("udp 53", false), ("udp 54", true)]);
+}
+
+#[test]
+fn a_users_program_fails_as_it_says_and_mistakes_are_told() {
+    let Some(netns) = place() else { return };
+    let (folder, hawkbell) = named("hawkbell");
+    let sender = Sender::open(&netns, "a");
+    for (fail, passes) in [("fail=closed", false), ("fail=open", true)] {
+        let unsure = format!(
+            "#include \"hawkbell_program.h\"\nHAWKBELL_PROGRAM(\"name=unsure {fail}\");\n\
+             int hawkbell_judge(struct __sk_buff *skb, const struct hawkbell_input *input) {{ return HAWKBELL_UNSURE; }}\n"
+        );
+        let object = compile(folder.path(), &unsure);
+        let child = start(&netns, &hawkbell, &format!("traffic -i a --program-file {}", object.display()));
+        assert_eq!(sender.send(&packets::frame("tcp 80")), passes, "{fail}");
+        stop(child, "-TERM");
+    }
+    let said = |source: &str| {
+        let object = compile(folder.path(), source);
+        let mut command = netns.command(&hawkbell);
+        let output = command.args(["traffic", "-i", "a", "--program-file"]).arg(object).output().unwrap();
+        assert_ne!(output.status.code(), Some(0));
+        assert_eq!(netns.text("tc filter show dev a egress"), "");
+        text(&output)
+    };
+    let header = "#include \"hawkbell_program.h\"\n";
+    let wild = "int hawkbell_judge(struct __sk_buff *skb, const struct hawkbell_input *input) \
+                { return *(__u8 *)(long)skb->data; }\n";
+    let check = |source: String, message: &str| {
+        let said = said(&source);
+        assert!(said.contains(message), "{said}");
+    };
+    check(format!("{header}{wild}"), "says nothing about itself");
+    check(format!("{header}HAWKBELL_PROGRAM(\"name=Wild\");\n{wild}"), "`name=Wild`: a name is");
+    check(format!("{header}HAWKBELL_PROGRAM(\"name=wild\");\n{wild}"), "outside of the packet");
+    check(format!("{header}HAWKBELL_PROGRAM(\"name=none\");\n"), "hawkbell_judge");
+}
+
 #[test]
 fn a_legacy_ingress_qdisc_is_refused_at_egress() {
     let Some(netns) = place() else { return };

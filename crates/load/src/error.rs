@@ -21,6 +21,9 @@ pub enum Error {
     /// Loading failed for something other than one program: BTF, relocation against the kernel, a map.
     #[error("load object `{object}`: {}{}", words(*.errno), detail(.said))]
     Load { object: String, errno: i32, said: String },
+    /// Objects that do not fit together.
+    #[error("link object `{object}`: {}{}", words(*.errno), detail(.said))]
+    Link { object: String, errno: i32, said: String },
     /// Attaching, pinning, opening a pin or an access to a map.
     #[error("{what} `{name}`: {}", words(*.errno))]
     Call { what: &'static str, name: String, errno: i32 },
@@ -30,7 +33,10 @@ impl Error {
     /// The errno behind the error, when there is one.
     pub fn errno(&self) -> Option<i32> {
         match self {
-            Error::Open { errno, .. } | Error::Load { errno, .. } | Error::Call { errno, .. } => Some(*errno),
+            Error::Open { errno, .. }
+            | Error::Load { errno, .. }
+            | Error::Link { errno, .. }
+            | Error::Call { errno, .. } => Some(*errno),
             Error::Refused(refused) => Some(refused.errno),
             Error::NoSuch { .. } | Error::Size { .. } => None,
         }

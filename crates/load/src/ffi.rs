@@ -146,6 +146,24 @@ pub fn figures(program: std::os::fd::BorrowedFd<'_>) -> Result<crate::live::Figu
     Ok(crate::live::Figures { instructions, jited_bytes: info.jited_prog_len, verified: info.verified_insns })
 }
 
+/// Links objects into a new file; the error is a positive errno. libbpf-rs panics on the library's negative ones.
+pub fn link_objects(path: &CStr, objects: &[&[u8]]) -> Result<(), i32> {
+    // SAFETY: a string with its zero; no options.
+    let linker = unsafe { bpf::bpf_linker__new(path.as_ptr(), std::ptr::null_mut()) };
+    let linker = NonNull::new(linker).ok_or_else(last_errno)?;
+    let add = |object: &&[u8]| {
+        let (bytes, len) = (object.as_ptr().cast_mut().cast(), object.len() as bpf::size_t as _);
+        // SAFETY: the linker lives; libbpf reads `len` bytes and keeps nothing of them.
+        unsafe { bpf::bpf_linker__add_buf(linker.as_ptr(), bytes, len, std::ptr::null_mut()) }
+    };
+    let added = objects.iter().map(add).find(|status| *status != 0).unwrap_or(0);
+    // SAFETY: as above; nothing is added afterwards.
+    let status = if added == 0 { unsafe { bpf::bpf_linker__finalize(linker.as_ptr()) } } else { added };
+    // SAFETY: made above, not used any more.
+    unsafe { bpf::bpf_linker__free(linker.as_ptr()) };
+    if status == 0 { Ok(()) } else { Err(status.abs()) }
+}
+
 fn last_errno() -> i32 {
     std::io::Error::last_os_error().raw_os_error().unwrap_or(22)
 }

@@ -8,6 +8,7 @@
 mod error;
 mod ffi;
 mod info;
+mod linker;
 pub mod live;
 mod loader;
 mod map;
@@ -19,6 +20,7 @@ pub mod tc;
 pub use error::{Cause, Error, Refused};
 pub use info::{LoadedProgram, TcxInfo};
 pub use libbpf_rs::{MapType, ProgramAttachType as AttachType};
+pub use linker::link;
 pub use loader::{Loader, ProgramInfo};
 pub use map::Map;
 pub use object::{Iter, Link, Object};

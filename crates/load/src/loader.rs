@@ -140,6 +140,17 @@ impl<'a> Loader<'a> {
         Ok(open.progs().map(info).collect())
     }
 
+    /// The bytes a global variable has in the object; `None` when it has no such variable.
+    ///
+    /// # Errors
+    /// [`Error::Open`] when the bytes are no BPF object.
+    pub fn initial_value(&self, global: &str) -> Result<Option<Vec<u8>>, Error> {
+        let open = self.open()?;
+        let Some((section, offset, size)) = ffi::global_place(&open, global) else { return Ok(None) };
+        let map = open.maps().find(|m| is_section(m.name().to_string_lossy().as_ref(), &section));
+        Ok(map.and_then(|m| m.initial_value()?.get(offset..offset + size).map(<[u8]>::to_vec)))
+    }
+
     /// Loads everything or nothing.
     ///
     /// # Errors
@@ -292,8 +303,13 @@ thread_local! {
     static SAID: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
+/// The warnings since the last time this was asked or a load began.
+pub(crate) fn take_said() -> Vec<String> {
+    SAID.take()
+}
+
 /// Takes libbpf's messages away from standard error.
-fn listen() {
+pub(crate) fn listen() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         libbpf_rs::set_print(Some((PrintLevel::Warn, |_, line| {

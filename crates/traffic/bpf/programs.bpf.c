@@ -11,6 +11,9 @@
 #include "skb.h"
 #include "frame.h"
 #include "catalogue_files.h" /* generated: one include per row of catalogue.def */
+#ifdef WITH_USER_PROGRAM
+#include "user.h"
+#endif
 
 enum {
 	SHOT = 2,
@@ -125,9 +128,13 @@ static __always_inline int decided(struct __sk_buff *skb, __u32 row)
 	return row == ROW_PASSED ? pass_verdict : SHOT;
 }
 
-static __always_inline int judge(__u32 program, const struct view *view, const volatile struct stage *stage, bool chained)
+static __always_inline int judge(struct __sk_buff *skb, __u32 program, const struct view *view, const volatile struct stage *stage, bool chained)
 {
 	switch (program) {
+#ifdef WITH_USER_PROGRAM
+	case USER_PROGRAM:
+		return judge_user(skb, stage);
+#endif
 #define PROGRAM(number, name, input, layer) \
 	case number: \
 		return judge_##name(view, stage, chained);
@@ -137,11 +144,17 @@ static __always_inline int judge(__u32 program, const struct view *view, const v
 	return DROP;
 }
 
+#ifdef WITH_USER_PROGRAM
+#define PLAIN_FIRST 0	/* a user's program looks at more bytes than ours do */
+#else
+#define PLAIN_FIRST 1
+#endif
+
 /* Judges by `judged`, which may be a copy of the programs for plain frames. */
 #define JUDGE(judged) \
 	do { \
 		struct view plain, any = {}; \
-		if (look_at_plain(&plain, (void *)(long)skb->data, (void *)(long)skb->data_end)) \
+		if (PLAIN_FIRST && look_at_plain(&plain, (void *)(long)skb->data, (void *)(long)skb->data_end)) \
 			return judged(skb, &plain); \
 		look_at_any(&any, skb); \
 		return judged(skb, &any); \
@@ -150,7 +163,7 @@ static __always_inline int judge(__u32 program, const struct view *view, const v
 #define PROGRAM(number, name, input, layer) \
 	static __always_inline int name##_alone(struct __sk_buff *skb, const struct view *view) \
 	{ \
-		return decided(skb, judge(number, view, &stages[0], false) ? ROW_PASSED : 0); \
+		return decided(skb, judge(skb, number, view, &stages[0], false) ? ROW_PASSED : 0); \
 	} \
 	SEC("tc") \
 	int name(struct __sk_buff *skb) \
@@ -165,7 +178,7 @@ static __always_inline int judge(__u32 program, const struct view *view, const v
 	do { \
 		if (slot >= stage_count) \
 			return decided(skb, ROW_PASSED); \
-		if (judge(stages[slot].program, view, &stages[slot], true) == DROP) \
+		if (judge(skb, stages[slot].program, view, &stages[slot], true) == DROP) \
 			return decided(skb, slot); \
 	} while (0)
 
@@ -182,10 +195,25 @@ static __always_inline int chain(struct __sk_buff *skb, const struct view *view)
 	return decided(skb, ROW_PASSED);
 }
 
+#ifdef WITH_USER_PROGRAM
+static __always_inline int user_alone(struct __sk_buff *skb, const struct view *view)
+{
+	return decided(skb, judge(skb, USER_PROGRAM, view, &stages[0], false) ? ROW_PASSED : 0);
+}
+
+SEC("tc")
+int hawkbell_user(struct __sk_buff *skb)
+{
+	JUDGE(user_alone);
+}
+#endif
+
 SEC("tc")
 int dispatcher(struct __sk_buff *skb)
 {
 	JUDGE(chain);
 }
 
+#ifndef WITH_USER_PROGRAM
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
+#endif

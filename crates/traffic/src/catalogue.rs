@@ -40,6 +40,11 @@ pub fn find(name: &str) -> Option<&'static Program> {
     PROGRAMS.iter().find(|p| p.name.eq_ignore_ascii_case(name))
 }
 
+/// The program called `name`, a `user`'s own among them.
+pub fn find_with(name: &str, user: Option<&'static Program>) -> Option<&'static Program> {
+    find(name).or_else(|| user.filter(|p| p.name.eq_ignore_ascii_case(name)))
+}
+
 impl fmt::Display for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name)

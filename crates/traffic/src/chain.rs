@@ -30,8 +30,19 @@ impl Selection {
     }
 }
 
-/// Reads and validates a chain. Nothing is attached unless every entry and their order are right.
+/// Reads and validates a chain of the catalogue's programs.
+///
+/// # Errors
+/// See [`parse_with`].
 pub fn parse(text: &str) -> Result<Vec<Stage>, String> {
+    parse_with(text, None)
+}
+
+/// Reads and validates a chain, in which a `user`'s program may stand, too.
+///
+/// # Errors
+/// The first entry that is wrong, or the order. Nothing is attached unless all of it is right.
+pub fn parse_with(text: &str, user: Option<&'static Program>) -> Result<Vec<Stage>, String> {
     if text.is_empty() {
         return Err("--chain requires at least one program".into());
     }
@@ -43,15 +54,15 @@ pub fn parse(text: &str) -> Result<Vec<Stage>, String> {
         if stages.len() == MAX_STAGES {
             return Err(format!("chain exceeds maximum of {MAX_STAGES} programs"));
         }
-        stages.push(stage(entry)?);
+        stages.push(stage(entry, user)?);
     }
     check_order(&stages)?;
     Ok(stages)
 }
 
-fn stage(entry: &str) -> Result<Stage, String> {
+fn stage(entry: &str, user: Option<&'static Program>) -> Result<Stage, String> {
     let (name, value) = entry.split_once(':').map_or((entry, None), |(name, value)| (name, Some(value)));
-    let program = catalogue::find(name).ok_or_else(|| format!("unknown program in chain: '{name}'"))?;
+    let program = catalogue::find_with(name, user).ok_or_else(|| format!("unknown program in chain: '{name}'"))?;
     let input = match (value, program.input) {
         (Some(text), kind) => Input::parse(kind, text).map_err(|reason| format!("{reason}: '{text}'"))?,
         (None, InputKind::None) => Input::None,

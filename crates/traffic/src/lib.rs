@@ -21,3 +21,4 @@ pub mod reference;
 pub mod replay;
 pub mod tables;
 pub mod traffico;
+pub mod user;

@@ -5,6 +5,7 @@
 use crate::catalogue::{self, InputKind, PROGRAMS, Program};
 use crate::chain::{self, Selection, Stage};
 use crate::input::Input;
+use crate::user::UserProgram;
 use std::fmt::Write;
 
 /// What the words ask for.
@@ -33,7 +34,18 @@ pub struct Invocation {
     pub verbose: bool,
     /// Look behind VLAN tags; `None` leaves it to the name the tool was called by.
     pub strict_vlan: Option<bool>,
+    /// A program of the user's own, which may be the one that is meant.
+    pub user: Option<UserProgram>,
     what: What,
+}
+
+/// What the words are about, asked while they are read.
+#[derive(Clone, Copy)]
+pub struct World<'a> {
+    /// Whether there is such an interface.
+    pub interface: &'a dyn Fn(&str) -> bool,
+    /// Reads a user's program from a file, or says what is wrong with it.
+    pub program_file: &'a dyn Fn(&str) -> Result<UserProgram, String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +61,7 @@ impl Invocation {
     /// The message to show.
     pub fn selection(&self) -> Result<Selection, String> {
         match &self.what {
-            What::Chain(text) => chain::parse(text).map(Selection::Chain),
+            What::Chain(text) => chain::parse_with(text, self.user.as_ref().map(|u| u.program)).map(Selection::Chain),
             What::Program(program, text) => {
                 Ok(Selection::Single(Stage { program, input: input(program, text.as_deref())? }))
             }
@@ -74,8 +86,8 @@ fn input(program: &Program, text: Option<&str>) -> Result<Input, String> {
 ///
 /// # Errors
 /// The message to show.
-pub fn parse(words: &[String], exists: &dyn Fn(&str) -> bool) -> Result<Command, String> {
-    let mut scan = Scan::new(exists);
+pub fn parse(words: &[String], world: World<'_>) -> Result<Command, String> {
+    let mut scan = Scan::new(world);
     let mut rest = words.iter();
     while let Some(word) = rest.next() {
         let stop = match word.as_str() {
@@ -95,7 +107,8 @@ pub fn parse(words: &[String], exists: &dyn Fn(&str) -> bool) -> Result<Command,
 }
 
 struct Scan<'a> {
-    exists: &'a dyn Fn(&str) -> bool,
+    world: World<'a>,
+    user: Option<UserProgram>,
     interface: Option<String>,
     at: At,
     cleanup: bool,
@@ -108,9 +121,10 @@ struct Scan<'a> {
 type Rest<'a> = std::slice::Iter<'a, String>;
 
 impl<'a> Scan<'a> {
-    fn new(exists: &'a dyn Fn(&str) -> bool) -> Self {
+    fn new(world: World<'a>) -> Self {
         Scan {
-            exists,
+            world,
+            user: None,
             interface: None,
             at: At::Egress,
             cleanup: true,
@@ -162,11 +176,12 @@ impl<'a> Scan<'a> {
 
     fn apply(&mut self, option: &Opt, value: String) -> Result<Option<Command>, String> {
         match option.long {
-            "ifname" if (self.exists)(&value) => self.interface = Some(value),
+            "ifname" if (self.world.interface)(&value) => self.interface = Some(value),
             "ifname" => return Err(format!("option '--ifname' requires an existing interface: got '{value}'\n")),
             "at" => self.at = direction(&value)?,
             "no-cleanup" => self.cleanup = false,
             "chain" => self.chain = Some(value),
+            "program-file" => self.user = Some((self.world.program_file)(&value)?),
             "strict" => self.strict_vlan = Some(true),
             "exact" => self.strict_vlan = Some(false),
             "verbose" => self.verbose = true,
@@ -179,20 +194,24 @@ impl<'a> Scan<'a> {
 
     fn finish(self) -> Result<Invocation, String> {
         let mut positionals = self.positionals.into_iter();
+        let user = self.user.as_ref().map(|user| user.program);
         let what = match (self.chain, positionals.next()) {
             (Some(_), Some(_)) => {
                 return Err("--chain and positional PROGRAM arguments are mutually exclusive".into());
             }
             (Some(chain), None) => What::Chain(chain),
-            (None, None) => return Err("program name is mandatory".into()),
+            (None, None) => match user {
+                Some(program) => What::Program(program, None),
+                None => return Err("program name is mandatory".into()),
+            },
             (None, Some(name)) => {
-                let program = catalogue::find(&name);
+                let program = catalogue::find_with(&name, user);
                 let program = program.ok_or_else(|| format!("argument '{name}' is not a traffico program"))?;
                 What::Program(program, positionals.next())
             }
         };
-        let Scan { interface, at, cleanup, verbose, strict_vlan, .. } = self;
-        Ok(Invocation { interface, at, cleanup, verbose, strict_vlan, what })
+        let Scan { interface, at, cleanup, verbose, strict_vlan, user, .. } = self;
+        Ok(Invocation { interface, at, cleanup, verbose, strict_vlan, user, what })
     }
 }
 
@@ -279,18 +298,19 @@ const fn opt(short: Option<char>, long: &'static str, argument: &'static str, he
     Opt { short, long, takes: !argument.is_empty(), argument, help, prefixes: true }
 }
 
-const fn own(long: &'static str, help: &'static str) -> Opt {
-    Opt { short: None, long, takes: false, argument: "", help, prefixes: false }
+const fn own(long: &'static str, argument: &'static str, help: &'static str) -> Opt {
+    Opt { prefixes: false, ..opt(None, long, argument, help) }
 }
 
 /// Sorted by name.
 const OPTIONS: &[Opt] = &[
     opt(None, "at", "INGRESS|EGRESS", "Which packets of the interface (default EGRESS)"),
     opt(None, "chain", "PROG:INPUT,...", "Run up to 8 programs one after the other, L2 -> L3 -> L4"),
-    own("exact", "Take a VLAN tag for the end of the matter"),
+    own("exact", "", "Take a VLAN tag for the end of the matter"),
     opt(Some('i'), "ifname", "IFNAME", "The interface (default: that of the default route)"),
     opt(None, "no-cleanup", "", "Leave filter and qdisc in place on exit"),
-    own("strict", "Judge what is behind up to two VLAN tags, too"),
+    own("program-file", "FILE", "Know the program in this object file, too (see `traffic header`)"),
+    own("strict", "", "Judge what is behind up to two VLAN tags, too"),
     opt(Some('v'), "verbose", "", "Say what is done"),
     opt(Some('?'), "help", "", "Show this help"),
     opt(None, "usage", "", "Show a short usage message"),
@@ -303,8 +323,11 @@ mod tests {
 
     fn run(line: &str) -> Result<Command, String> {
         let words: Vec<String> = line.split(' ').filter(|w| !w.is_empty()).map(str::to_owned).collect();
-        parse(&words, &|name| name == "lo")
+        parse(&words, WORLD)
     }
+
+    const WORLD: World<'_> =
+        World { interface: &|name| name == "lo", program_file: &|path| Err(format!("{path}: no such file")) };
 
     fn attach(line: &str) -> Invocation {
         match run(line) {
@@ -328,6 +351,8 @@ mod tests {
         check("0", "argument '0' is not a traffico program");
         check("--chain x nop", "--chain and positional PROGRAM arguments are mutually exclusive");
         check("--ver", "option '--ver' is ambiguous; possibilities: '--verbose' '--version'");
+        check("--program-file x.o --xxxx", "x.o: no such file");
+        check("--program x.o", "unrecognized option '--program'");
         check("--verbose=1 nop", "option '--verbose' doesn't allow an argument");
     }
 
@@ -369,7 +394,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn never_panics(words in proptest::collection::vec("-{0,2}[a-zA-Z=:,0-9é]{0,8}", 0..6)) {
-            if let Ok(Command::Attach(invocation)) = parse(&words, &|_| true) {
+            if let Ok(Command::Attach(invocation)) = parse(&words, WORLD) {
                 let _ = invocation.selection();
             }
         }

@@ -35,6 +35,8 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Print the JSON Schema of policy files
     Schema,
+    /// Print the C header for packet programs of your own (`--program-file`)
+    Header,
 }
 
 #[derive(Args)]

@@ -38,6 +38,7 @@ pub fn run(invocation: &Invocation) -> Outcome {
         Command::Test(args) => judge::test(args),
         Command::Explain(args) => judge::explain(args),
         Command::Schema => Ok(print(traffic::policy::schema::SCHEMA)?),
+        Command::Header => Ok(print(traffic::user::HEADER)?),
     }
 }
 

@@ -8,17 +8,20 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use std::io::Write;
 use std::os::fd::AsFd;
+use std::path::Path;
 use traffic::attach::{Hook, HookDirection, ProgramAttachment};
 use traffic::chain::{Selection, Stage};
 use traffic::input::Input;
 use traffic::kernel::LoadedPrograms;
-use traffic::traffico::{self, At, Command};
+use traffic::traffico::{self, At, Command, World};
+use traffic::user::UserProgram;
 
 pub fn run(invocation: &Invocation) -> Outcome {
     let name = &invocation.program;
     let words: Vec<String> = invocation.args.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let exists = |interface: &str| nix::net::if_::if_nametoindex(interface).is_ok();
-    match traffico::parse(&words, &exists) {
+    let program_file = |path: &str| UserProgram::read(Path::new(path)).map_err(|error| error.to_string());
+    match traffico::parse(&words, World { interface: &exists, program_file: &program_file }) {
         Err(message) => usage_error(name, &message),
         Ok(Command::Help) => Ok(super::print(&traffico::help(name))?),
         Ok(Command::Usage) => Ok(super::print(&traffico::usage(name))?),
@@ -81,7 +84,8 @@ fn hold(job: &Job<'_>) -> Outcome {
 
 impl Job<'_> {
     fn attach(&self) -> Result<ProgramAttachment, traffic::attach::Error> {
-        let loaded = LoadedPrograms::load(self.selection, self.strict_vlan, TC_ACT_UNSPEC)?;
+        let loaded =
+            LoadedPrograms::load_with(self.wanted.user.as_ref(), self.selection, self.strict_vlan, TC_ACT_UNSPEC)?;
         let missing = || traffic::attach::Error::NoInterface(self.interface.to_owned());
         let index = nix::net::if_::if_nametoindex(self.interface).map_err(|_| missing())?;
         let direction = match self.wanted.at {

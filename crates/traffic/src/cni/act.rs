@@ -134,8 +134,8 @@ fn attach(
     request: &Request,
 ) -> Result<(), Failure> {
     match &request.what {
-        What::Programs(selection) => {
-            let loaded = LoadedPrograms::load(selection, !environment.lenient, TC_ACT_UNSPEC);
+        What::Programs(selection, user) => {
+            let loaded = LoadedPrograms::load_with(user.as_ref(), selection, !environment.lenient, TC_ACT_UNSPEC);
             let loaded = loaded.map_err(|e| failed(&e.into()))?.named(&pod.filter_name(&request.what));
             let hook = device.hook(place, request.direction);
             let attached = ProgramAttachment::attach(&loaded, &device.name, hook, Some(pod_place(pod, &request.what)));
@@ -171,7 +171,7 @@ fn check(environment: &Environment, config: &Json) -> Result<(), Failure> {
     device.inside(|place| {
         let missing = |details: String| Failure::new(NOT_ATTACHED, "Not attached").details(details);
         match &request.what {
-            What::Programs(_) => {
+            What::Programs(..) => {
                 let filters = device.hook(place, request.direction).filters().map_err(|e| missing(e.to_string()))?;
                 let name = pod.filter_name(&request.what);
                 let found = filters.iter().any(|f| f.name.as_deref() == Some(&name));

@@ -3,12 +3,14 @@
 
 use super::json::Json;
 use super::{DECODING_FAILURE, Environment, INCOMPATIBLE_VERSION, INVALID_CONFIG, VERSIONS};
-use crate::catalogue::{self, InputKind};
+use crate::catalogue::{self, InputKind, Program};
 use crate::chain::{self, Selection, Stage};
 use crate::describe::hex;
 use crate::input::Input;
 use crate::policy::{Direction, Policy, read};
+use crate::user::UserProgram;
 use sha2::{Digest, Sha256};
+use std::path::Path;
 
 /// Why a command failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +44,8 @@ pub struct Request {
 
 #[derive(Debug, Clone)]
 pub enum What {
-    Programs(Selection),
+    /// With the user's program that is among them.
+    Programs(Selection, Option<UserProgram>),
     Policy(Box<Policy>),
 }
 
@@ -50,8 +53,8 @@ impl What {
     /// Names it in filters and messages.
     pub fn name(&self) -> String {
         match self {
-            What::Programs(Selection::Single(stage)) => stage.program.name.to_owned(),
-            What::Programs(Selection::Chain(_)) => "chain".to_owned(),
+            What::Programs(Selection::Single(stage), _) => stage.program.name.to_owned(),
+            What::Programs(Selection::Chain(_), _) => "chain".to_owned(),
             What::Policy(policy) => policy.name.clone(),
         }
     }
@@ -81,17 +84,28 @@ pub fn check_keys(config: &Json) -> Result<(), Failure> {
 /// Reads what to attach. The keys were checked before.
 pub fn parse(config: &Json) -> Result<Request, Failure> {
     let text = |key: &str| config.get(key).and_then(Json::as_text);
+    let user = user_of(config)?;
+    let program = user.as_ref().map(|user| user.program);
     let what = match (text("program"), config.get("chain"), config.get("policy")) {
-        (Some(name), ..) => What::Programs(Selection::Single(stage(config, name)?)),
-        (None, Some(chain), _) => What::Programs(Selection::Chain(chain_of(chain)?)),
+        (Some(name), ..) => What::Programs(Selection::Single(stage(config, name, program)?), user),
+        (None, Some(chain), _) => What::Programs(Selection::Chain(chain_of(chain, program)?), user),
         (None, None, policy) => What::Policy(Box::new(policy_of(policy.unwrap_or(&Json::Null))?)),
     };
     Ok(Request { what, direction: direction(config)?, network: text("name").unwrap_or_default().to_owned() })
 }
 
-fn stage(config: &Json, name: &str) -> Result<Stage, Failure> {
+/// `programFile`: an object file whose program `program` and `chain` may name.
+fn user_of(config: &Json) -> Result<Option<UserProgram>, Failure> {
+    let Some(file) = config.get("programFile") else { return Ok(None) };
     let refuse = |message: &str| Failure::new(INVALID_CONFIG, message);
-    let program = catalogue::find(name).ok_or_else(|| refuse("Unknown program").details(name))?;
+    let path = file.as_text().ok_or_else(|| refuse("'programFile' field must be a path"))?;
+    let read = UserProgram::read(Path::new(path));
+    read.map(Some).map_err(|error| refuse("Invalid program file").details(error.to_string()))
+}
+
+fn stage(config: &Json, name: &str, user: Option<&'static Program>) -> Result<Stage, Failure> {
+    let refuse = |message: &str| Failure::new(INVALID_CONFIG, message);
+    let program = catalogue::find_with(name, user).ok_or_else(|| refuse("Unknown program").details(name))?;
     let input = match config.get("input") {
         None if program.input == InputKind::None => Input::None,
         None => return Err(refuse("program requires an 'input' field")),
@@ -103,9 +117,9 @@ fn stage(config: &Json, name: &str) -> Result<Stage, Failure> {
     Ok(Stage { program, input })
 }
 
-fn chain_of(value: &Json) -> Result<Vec<Stage>, Failure> {
+fn chain_of(value: &Json, user: Option<&'static Program>) -> Result<Vec<Stage>, Failure> {
     let text = value.as_text().ok_or_else(|| Failure::new(INVALID_CONFIG, "'chain' field must be a string"))?;
-    chain::parse(text).map_err(|message| Failure::new(INVALID_CONFIG, &message))
+    chain::parse_with(text, user).map_err(|message| Failure::new(INVALID_CONFIG, &message))
 }
 
 /// A path to a policy file, or the policy itself.

@@ -3,6 +3,7 @@
 
 use super::Error;
 use crate::chain::{MAX_STAGES, Selection, Stage};
+use crate::user::UserProgram;
 use load::{LoadedProgram, Loader, Map, Object, PacketInput};
 use std::os::fd::OwnedFd;
 
@@ -21,20 +22,38 @@ impl LoadedPrograms {
     /// # Errors
     /// The kernel refused.
     pub fn load(selection: &Selection, strict_vlan: bool, pass_verdict: i32) -> Result<LoadedPrograms, Error> {
+        LoadedPrograms::load_with(None, selection, strict_vlan, pass_verdict)
+    }
+
+    /// The same with a user's program, which the selection may name.
+    ///
+    /// # Errors
+    /// The kernel refused, which may be the user's program's fault: its verifier log is in the error.
+    pub fn load_with(
+        user: Option<&UserProgram>,
+        selection: &Selection,
+        strict_vlan: bool,
+        pass_verdict: i32,
+    ) -> Result<LoadedPrograms, Error> {
         let stages = selection.stages();
-        let program = match selection {
-            Selection::Single(stage) => stage.program.name,
-            Selection::Chain(_) => DISPATCHER,
+        let (program, filter_name) = match selection {
+            Selection::Single(stage) if user.is_some_and(|u| u.program == stage.program) => (USER, stage.program.name),
+            Selection::Single(stage) => (stage.program.name, stage.program.name),
+            Selection::Chain(_) => (DISPATCHER, DISPATCHER),
         };
         let count = u32::try_from(stages.len()).unwrap_or(u32::MAX);
-        let object = Loader::new("hawkbell", OBJECT)
+        let mut loader = Loader::new("hawkbell", user.map_or(OBJECT, UserProgram::object));
+        if let Some(user) = user {
+            loader = loader.global("user_fails_open", &u32::from(user.fails_open).to_ne_bytes());
+        }
+        let object = loader
             .global("stages", &stage_bytes(stages))
             .global("stage_count", &count.to_ne_bytes())
             .global("pass_verdict", &pass_verdict.to_ne_bytes())
             .global("strict_vlan", &u32::from(strict_vlan).to_ne_bytes())
             .only([program])
             .load()?;
-        Ok(LoadedPrograms { object, program, filter_name: program.to_owned() })
+        Ok(LoadedPrograms { object, program, filter_name: filter_name.to_owned() })
     }
 
     /// Runs the program on a frame `repeat` times: whether it passes, and the mean nanoseconds of one run.
@@ -116,6 +135,7 @@ fn stage_bytes(stages: &[Stage]) -> Vec<u8> {
 
 static OBJECT: &[u8] = include!(concat!(env!("OUT_DIR"), "/programs.bpf.rs"));
 const DISPATCHER: &str = "dispatcher";
+const USER: &str = "hawkbell_user";
 const TC_ACT_SHOT: u32 = 2;
 /// Program, count and eight values.
 const STAGE_WORDS: usize = 10;
