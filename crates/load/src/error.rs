@@ -7,8 +7,8 @@ use sys::errno::words;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The bytes are no BPF object that libbpf understands.
-    #[error("object `{object}`: {}", words(*.errno))]
-    Open { object: String, errno: i32 },
+    #[error("object `{object}`: {}{}", words(*.errno), detail(.said))]
+    Open { object: String, errno: i32, said: String },
     /// The object names no such program, map or global variable.
     #[error("object `{object}`: no {what} `{name}`")]
     NoSuch { object: String, what: &'static str, name: String },

@@ -192,7 +192,12 @@ impl<'a> Loader<'a> {
         listen();
         let mut builder = ObjectBuilder::default();
         let named = builder.name(&self.name).map_err(|e| Error::call("name object", &self.name, &e))?;
-        let error = |e: &libbpf_rs::Error| Error::Open { object: self.name.clone(), errno: crate::error::errno_of(e) };
+        SAID.take();
+        let error = |e: &libbpf_rs::Error| Error::Open {
+            object: self.name.clone(),
+            errno: crate::error::errno_of(e),
+            said: said_about(&SAID.take()),
+        };
         named.open_memory(self.object).map_err(|e| error(&e))
     }
 
