@@ -175,6 +175,7 @@ struct file {
 struct fdtable {
 	unsigned int max_fds;
 	struct file **fd;
+	unsigned long *close_on_exec;
 };
 
 struct files_struct {
@@ -242,8 +243,17 @@ struct css_set {
 	struct cgroup_subsys_state *subsys[1];
 };
 
+struct ns_common {
+	unsigned int inum;
+};
+
+struct net {
+	struct ns_common ns;
+};
+
 struct nsproxy {
 	struct pid_namespace *pid_ns_for_children;
+	struct net *net_ns;
 };
 
 struct task_struct {

@@ -39,6 +39,49 @@ fn good_rules_replace_the_old_ones_and_state_stays() {
 }
 
 #[test]
+fn processes_from_before_are_known_by_iterators_and_by_proc() {
+    for option in ["engine.modern_ebpf.disable_iterators=false", "engine.modern_ebpf.disable_iterators=true"] {
+        let script = "read line; cat \"$line\"; true";
+        let mut shell = Command::new("sh").args(["-c", script]).stdin(Stdio::piped()).spawn().unwrap();
+        let Some(watch) = Watch::start(&[option]) else { return shell.kill().unwrap() };
+        fs::write(&watch.rules, rules(&watch.dir, "second", "by child of %proc.pname %proc.pexepath %proc.ppid."))
+            .unwrap();
+        watch.wait_for_log("rules and configuration reloaded");
+        let path = watch.dir.join("second");
+        fs::write(&path, "").unwrap();
+        writeln!(shell.stdin.take().unwrap(), "{}", path.display()).unwrap();
+        let exe = fs::read_link(format!("/proc/{}/exe", shell.id())).unwrap();
+        watch.wait_for_alert(&format!("opened second by child of sh {} {}.", exe.display(), shell.id()));
+        shell.wait().unwrap();
+    }
+}
+
+/// Whoever lives and dies between the attaching of the first hook and the end of the look at existing processes.
+#[test]
+fn processes_that_end_during_the_start_are_known() {
+    if !may_watch() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let rules = dir.path().join("rules.yaml");
+    let condition =
+        "evt.type in (open, openat, execve, connect, close) and (proc.name = \"<NA>\" or not proc.name exists)";
+    let rule = format!(
+        "- rule: nobody\n  desc: d\n  condition: {condition}\n  output: nobody %evt.type %thread.tid\n  priority: WARNING\n"
+    );
+    fs::write(&rules, rule).unwrap();
+    let burst = || Command::new("sh").args(["-c", "while :; do /bin/true; (: </etc/passwd); done"]).spawn().unwrap();
+    let mut bursts = [burst(), burst()];
+    let starts: Vec<_> = (0..4).map(|_| run(hawkbell().args(["watch", "-M", "1", "-r"]).arg(&rules))).collect();
+    bursts.iter_mut().for_each(|b| b.kill().and_then(|()| b.wait().map(|_| ())).unwrap());
+    for (alerts, log, status) in starts {
+        assert_eq!(status, Some(0), "{log}");
+        let lost_some = !alerts.contains("event drop detected: 0") && !log.contains("event drop detected: 0");
+        assert!(lost_some || !alerts.contains("nobody "), "{alerts}");
+    }
+}
+
+#[test]
 fn bad_rules_leave_the_old_ones_in_force() {
     let Some(watch) = Watch::start(&["watch_config_files=false"]) else { return };
     fs::write(&watch.rules, "- rule: broken\n  condition: nonsense.field = 1\n").unwrap();

@@ -110,9 +110,11 @@ impl Engine {
         self.state.seed(snapshot);
     }
 
-    /// Takes over one more process, found while events already run.
-    pub fn add_process(&mut self, process: &event::snapshot::Proc) {
-        self.state.seed_proc(process);
+    /// Takes over a process that was told of while events already run, unless it is known.
+    pub fn meet(&mut self, process: &event::snapshot::Proc) {
+        if self.state.thread(process.tid).is_none() {
+            self.state.take_in(process);
+        }
     }
 
     pub fn state(&self) -> &State {

@@ -112,6 +112,34 @@ impl Default for Proc {
     }
 }
 
+impl Proc {
+    /// Takes the command line as it lies in memory: `argv[0]` and the other arguments, each with a NUL. Kernel threads
+    /// have none and go by their name, so that is set first.
+    pub fn set_command_line(&mut self, text: &[u8]) {
+        let end = text.iter().position(|b| *b == 0).unwrap_or(text.len());
+        let (exe, args) = (text.get(..end).unwrap_or_default(), text.get(end + 1..).unwrap_or_default());
+        self.exe = if exe.is_empty() { self.comm.clone() } else { exe.to_vec() };
+        self.args = args.get(..TEXT_BYTES).unwrap_or(args).to_vec();
+    }
+
+    /// Takes the working directory, which ends with a slash where it is known.
+    pub fn set_cwd(&mut self, mut path: Vec<u8>) {
+        if path.last().is_some_and(|b| *b != b'/') {
+            path.push(b'/');
+        }
+        self.cwd = path;
+    }
+
+    /// Takes the environment, up to the size that live events have.
+    pub fn set_env(&mut self, mut text: Vec<u8>) {
+        text.truncate(TEXT_BYTES);
+        self.env = text;
+    }
+}
+
+/// Arguments and environment are kept up to the size that live events have.
+const TEXT_BYTES: usize = 4096;
+
 /// The kind of an open file, with the numbers of the capture format.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[repr(u8)]
@@ -193,6 +221,24 @@ pub struct Fd {
     pub detail: FdDetail,
 }
 
+/// One open file as the kernel describes it, before anybody decided what it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OpenFile {
+    pub pid: i64,
+    pub fd: i64,
+    pub ino: u64,
+    /// `st_mode` of stat(2); 0 = unknown.
+    pub mode: u32,
+    /// Device number in the 32-bit form of events.
+    pub dev: u32,
+    /// `file_flags` bits of the flag tables.
+    pub open_flags: u32,
+    /// Inode of the network namespace of the process.
+    pub net_namespace: u64,
+    /// What readlink(2) says: a path, `socket:[INODE]`, `anon_inode:[eventfd]`, ...
+    pub target: Vec<u8>,
+}
+
 /// What only some kinds of open files have. Ports are in host order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FdDetail {
@@ -254,4 +300,22 @@ pub struct Snapshot {
     pub users: Vec<User>,
     pub groups: Vec<Group>,
     pub interfaces: Vec<Interface>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn command_lines_split_at_the_first_nul() {
+        let split = |text: &[u8]| {
+            let mut p = Proc { comm: b"name".to_vec(), ..Proc::default() };
+            p.set_command_line(text);
+            (p.exe, p.args)
+        };
+        assert_eq!(split(b"sh\0-c\0x\0"), (b"sh".to_vec(), b"-c\0x\0".to_vec()));
+        assert_eq!(split(b"sh"), (b"sh".to_vec(), Vec::new()));
+        assert_eq!(split(b""), (b"name".to_vec(), Vec::new()));
+        assert_eq!(split(&[b'a'; 9000].map(|_| 0)).1.len(), TEXT_BYTES);
+    }
 }

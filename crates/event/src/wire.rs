@@ -59,17 +59,34 @@ impl std::fmt::Display for DecodeError {
 
 impl std::error::Error for DecodeError {}
 
+fn kind_of(bytes: &[u8]) -> Result<Kind, DecodeError> {
+    let header = bytes.first_chunk::<HEADER_BYTES>().ok_or(DecodeError::Truncated)?;
+    Ok(Kind(u16::from_le_bytes([header[20], header[21]])))
+}
+
 impl<'a> Event<'a> {
     /// Reads one event from the start of `bytes`; bytes behind its length are ignored.
     ///
     /// # Errors
     /// See [`DecodeError`].
     pub fn decode(bytes: &'a [u8], cpu: u16) -> Result<Event<'a>, DecodeError> {
+        let kind = kind_of(bytes)?;
+        let large = kind.info().ok_or(DecodeError::UnknownKind(kind.0))?.flags.has(EventFlags::LARGE_PAYLOAD);
+        Event::lay_out(bytes, cpu, large)
+    }
+
+    /// Reads a record that is laid out as an event (with lengths of 16 bits) but whose kind is in no table.
+    ///
+    /// # Errors
+    /// See [`DecodeError`]; never [`DecodeError::UnknownKind`].
+    pub fn decode_record(bytes: &'a [u8], cpu: u16) -> Result<Event<'a>, DecodeError> {
+        Event::lay_out(bytes, cpu, false)
+    }
+
+    fn lay_out(bytes: &'a [u8], cpu: u16, large: bool) -> Result<Event<'a>, DecodeError> {
         let header = bytes.first_chunk::<HEADER_BYTES>().ok_or(DecodeError::Truncated)?;
         let len = u32_at(header, 16) as usize;
-        let kind = Kind(u16::from_le_bytes([header[20], header[21]]));
         let nparams = u32_at(header, 22);
-        let large = kind.info().ok_or(DecodeError::UnknownKind(kind.0))?.flags.has(EventFlags::LARGE_PAYLOAD);
         if nparams as usize > MAX_PARAMS {
             return Err(DecodeError::TooManyParams(nparams));
         }
@@ -93,7 +110,7 @@ impl<'a> Event<'a> {
         Ok(Event {
             ts: u64_at(header, 0),
             tid: u64_at(header, 8).cast_signed(),
-            kind,
+            kind: kind_of(bytes)?,
             cpu,
             raw,
             nparams: u8::try_from(nparams).unwrap_or(0),

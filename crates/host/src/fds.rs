@@ -3,44 +3,56 @@
 
 use crate::procs::{link, number, numbers, text};
 use crate::sockets::Namespaces;
-use event::snapshot::{Fd, FdDetail, FdType};
+use event::snapshot::{Fd, FdDetail, FdType, OpenFile};
 use std::cell::OnceCell;
 use std::fs;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// Reads `dir/fd`. Descriptors closed meanwhile are left out.
 pub(crate) fn read(dir: &Path, namespaces: &mut Namespaces) -> Vec<Fd> {
     let namespace = OnceCell::new();
-    let mut socket = |ino: u64, fd: i64| {
-        let number = *namespace.get_or_init(|| Namespaces::number(dir));
-        let unknown = || Fd { fd, ino, ty: FdType::Unsupported, detail: named(b"") };
-        namespaces.of(number, dir).find(ino, fd).unwrap_or_else(unknown)
-    };
     let open = dir.join("fd");
     let one = |fd: i64| {
         let path = open.join(fd.to_string());
         let target = link(&path);
-        match bracketed(&target, b"socket:[") {
-            Some(ino) => Some(socket(ino, fd)),
-            None if target.is_empty() => None,
-            None => other_than_socket(dir, fd, &path, target),
+        if target.is_empty() {
+            return None;
         }
+        let is_socket = target.starts_with(SOCKET);
+        let file = if is_socket { None } else { fs::metadata(&path).ok() };
+        let found = OpenFile {
+            fd,
+            ino: file.as_ref().map_or(0, MetadataExt::ino),
+            mode: file.as_ref().map_or(0, MetadataExt::mode),
+            dev: file.as_ref().map_or(0, |f| encode_dev(f.dev())),
+            net_namespace: if is_socket { *namespace.get_or_init(|| Namespaces::number(dir)) } else { 0 },
+            target,
+            ..OpenFile::default()
+        };
+        describe(found, dir, namespaces, || flags(dir, fd))
     };
     numbers(&open).filter_map(one).collect()
 }
 
-fn other_than_socket(dir: &Path, fd: i64, path: &Path, target: Vec<u8>) -> Option<Fd> {
-    let file = fs::metadata(path).ok();
-    let ino = file.as_ref().map_or(0, MetadataExt::ino);
-    let ty = special(&target).or(file.as_ref().map(of_file))?;
-    let detail = match (ty, &file) {
-        (FdType::FileV2, Some(file)) => {
-            FdDetail::File { open_flags: flags(dir, fd), name: target, dev: encode_dev(file.dev()) }
-        }
-        (FdType::Memfd, _) => named(memfd_name(&target)),
-        (FdType::Fifo, _) if target.starts_with(b"pipe:") => named(b""),
-        (FdType::Pidfd, _) => named(&pidfd_name(dir, fd)),
+/// What an open file of the process at `dir` is; `None` when nothing can be said.
+pub(crate) fn describe(
+    open: OpenFile,
+    dir: &Path,
+    namespaces: &mut Namespaces,
+    flags: impl FnOnce() -> u32,
+) -> Option<Fd> {
+    let OpenFile { fd, ino, target, .. } = open;
+    if let Some(ino) = bracketed(&target, SOCKET) {
+        let unknown = || Fd { fd, ino, ty: FdType::Unsupported, detail: named(b"") };
+        return Some(namespaces.of(open.net_namespace, dir).find(ino, fd).unwrap_or_else(unknown));
+    }
+    let ty = special(&target).or_else(|| of_mode(open.mode))?;
+    let detail = match ty {
+        FdType::FileV2 => FdDetail::File { open_flags: flags(), name: target, dev: open.dev },
+        FdType::Memfd => named(memfd_name(&target)),
+        FdType::Fifo if target.starts_with(b"pipe:") => named(b""),
+        FdType::Pidfd => named(&pidfd_name(dir, fd)),
         _ => named(&target),
     };
     Some(Fd { fd, ino, ty, detail })
@@ -66,13 +78,14 @@ fn special(target: &[u8]) -> Option<FdType> {
     anonymous.iter().find(|(prefix, _)| target.starts_with(prefix)).map(|(_, ty)| *ty)
 }
 
-fn of_file(file: &fs::Metadata) -> FdType {
-    let ty = file.file_type();
-    match () {
-        () if ty.is_dir() => FdType::Directory,
-        () if ty.is_fifo() => FdType::Fifo,
-        () if ty.is_socket() => FdType::UnixSock,
-        () => FdType::FileV2,
+/// By the file type bits of stat(2).
+fn of_mode(mode: u32) -> Option<FdType> {
+    match mode & S_IFMT {
+        0 => None,
+        S_IFDIR => Some(FdType::Directory),
+        S_IFIFO => Some(FdType::Fifo),
+        S_IFSOCK => Some(FdType::UnixSock),
+        _ => Some(FdType::FileV2),
     }
 }
 
@@ -97,6 +110,14 @@ fn fdinfo(dir: &Path, fd: i64) -> String {
     text(&dir.join("fdinfo").join(fd.to_string()))
 }
 
+/// What the link of a socket begins with.
+const SOCKET: &[u8] = b"socket:[";
+/// inode(7)
+const S_IFMT: u32 = 0o170_000;
+const S_IFDIR: u32 = 0o040_000;
+const S_IFIFO: u32 = 0o010_000;
+const S_IFSOCK: u32 = 0o140_000;
+
 fn bracketed(target: &[u8], prefix: &[u8]) -> Option<u64> {
     let digits = target.strip_prefix(prefix)?.strip_suffix(b"]")?;
     number(std::str::from_utf8(digits).ok()?)
@@ -109,7 +130,7 @@ fn flags(dir: &Path, fd: i64) -> u32 {
     open_flags(octal.and_then(|o| u32::from_str_radix(o, 8).ok()).unwrap_or(0))
 }
 
-/// uapi/asm-generic/fcntl.h with the x86 numbers, to `file_flags`.
+/// Flags of open(2) (uapi/asm-generic/fcntl.h with the x86 numbers) in those of the flag tables (`file_flags`).
 fn open_flags(native: u32) -> u32 {
     const PAIRS: [(u32, u32); 11] = [
         (0o100, 4),

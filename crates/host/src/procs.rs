@@ -4,7 +4,7 @@
 
 use crate::fds;
 use crate::sockets::Namespaces;
-use event::snapshot::{Machine, Proc};
+use event::snapshot::{Fd, Machine, OpenFile, Proc};
 use std::collections::HashMap;
 use std::fs;
 use std::io::Read;
@@ -50,22 +50,25 @@ impl Procs {
         if pid == tid { Some(leader) } else { self.other_thread(&leader, tid) }
     }
 
+    /// What an open file that was found by other means is; the tables below /proc say what sockets are connected to.
+    pub fn describe(&mut self, open: OpenFile) -> Option<Fd> {
+        let dir = self.proc.join(open.pid.to_string());
+        let flags = open.open_flags;
+        fds::describe(open, &dir, &mut self.namespaces, || flags)
+    }
+
     fn process(&mut self, pid: i64) -> Option<Proc> {
         let dir = self.proc.join(pid.to_string());
         let mut p = self.own_facts(&dir, pid)?;
-        let (exe, args) = split_first(slurp(&dir.join("cmdline")).unwrap_or_default());
-        (p.exe, p.args) = (exe, args);
-        p.env = truncated(slurp(&dir.join("environ")).unwrap_or_default());
+        p.set_command_line(&slurp(&dir.join("cmdline")).unwrap_or_default());
+        p.set_env(slurp(&dir.join("environ")).unwrap_or_default());
         p.exepath = link(&dir.join("exe"));
-        p.cwd = with_slash(link(&dir.join("cwd")));
+        p.set_cwd(link(&dir.join("cwd")));
         p.root = link(&dir.join("root"));
         p.loginuid = number(&text(&dir.join("loginuid"))).unwrap_or(u32::MAX);
         p.cgroups = cgroups(&text(&dir.join("cgroup")));
         p.fdlimit = limit(&text(&dir.join("limits")));
         about_exe(&mut p, &dir.join("exe"));
-        if p.exe.is_empty() {
-            p.exe.clone_from(&p.comm); // kernel threads have no command line
-        }
         p.fds = fds::read(&dir, &mut self.namespaces);
         Some(p)
     }
@@ -258,19 +261,6 @@ fn limit(text: &str) -> i64 {
     line.and_then(|l| number(l.split_whitespace().next()?)).unwrap_or(-1)
 }
 
-fn split_first(mut text: Vec<u8>) -> (Vec<u8>, Vec<u8>) {
-    let end = text.iter().position(|b| *b == 0).unwrap_or(text.len());
-    let rest = text.split_off(text.len().min(end + 1));
-    text.truncate(end);
-    (text, truncated(rest))
-}
-
-/// Arguments and environment are kept up to the size that live events have.
-fn truncated(mut text: Vec<u8>) -> Vec<u8> {
-    text.truncate(TEXT_BYTES);
-    text
-}
-
 pub(crate) fn link(path: &Path) -> Vec<u8> {
     fs::read_link(path).map(|target| target.into_os_string().into_vec()).unwrap_or_default()
 }
@@ -301,13 +291,6 @@ pub(crate) fn text(path: &Path) -> String {
     slurp(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
 }
 
-fn with_slash(mut path: Vec<u8>) -> Vec<u8> {
-    if path.last().is_some_and(|b| *b != b'/') {
-        path.push(b'/');
-    }
-    path
-}
-
 pub(crate) fn number<T: std::str::FromStr>(text: &str) -> Option<T> {
     text.trim().parse().ok()
 }
@@ -328,7 +311,6 @@ const CAP_DAC_OVERRIDE: u32 = 1;
 const CAP_FOWNER: u32 = 3;
 /// /proc counts in USER_HZ, which is 100 on every architecture that Linux supports today.
 const NS_PER_TICK: u64 = 10_000_000;
-const TEXT_BYTES: usize = 4096;
 /// First read of a file; most files of /proc are smaller.
 const CHUNK_BYTES: usize = 4096;
 /// Those that live events carry.
@@ -345,7 +327,8 @@ mod tests {
         assert_eq!((me.pid, me.tid), (i64::from(std::process::id()), i64::from(std::process::id())));
         let exe = std::env::current_exe().expect("an executable");
         assert_eq!(me.exepath, exe.into_os_string().into_vec());
-        assert_eq!(me.cwd, with_slash(std::env::current_dir().expect("a folder").into_os_string().into_vec()));
+        let folder = std::env::current_dir().expect("a folder").into_os_string().into_vec();
+        assert_eq!(me.cwd.strip_suffix(b"/"), Some(folder.as_slice()));
         assert!(me.exe_ino != 0 && me.vmsize_kb > 0 && me.clone_ts > 1_000_000_000_000_000_000);
         assert!(me.fds.iter().any(|fd| fd.fd == 0 || fd.fd == 1));
     }
@@ -378,13 +361,6 @@ mod tests {
         let expected = b"memory=/m\0cpu=/c\0cpuacct=/c\0cpuset=/u\0io=/u\0";
         assert_eq!(cgroups(text), expected);
         assert_eq!(cgroups("garbage"), b"");
-    }
-
-    #[test]
-    fn command_lines_split_at_the_first_nul() {
-        assert_eq!(split_first(b"sh\0-c\0x\0".to_vec()), (b"sh".to_vec(), b"-c\0x\0".to_vec()));
-        assert_eq!(split_first(b"sh".to_vec()), (b"sh".to_vec(), Vec::new()));
-        assert_eq!(split_first(Vec::new()), (Vec::new(), Vec::new()));
     }
 
     #[test]

@@ -10,10 +10,10 @@ enum { EXE_WRITABLE = 1, EXE_UPPER = 2, EXE_MEMFD = 4, EXE_LOWER = 8 };
 enum { TMPFS_MAGIC = 0x01021994, ARGUMENTS = 16, CHILD_IN_PIDNS = 1 << 29, PF_EXITING = 4 };
 
 /* tid, pid, ptid, cwd, fdlimit, faults, sizes, comm, cgroups: what clone and exec events have in common. */
-FN int put_process(__u32 area)
+FN int put_process(__u32 area, __u64 task_address)
 {
 	SCRATCH(area)
-	struct task_struct *task = this_task();
+	struct task_struct *task = (void *)task_address;
 
 	put64(s, BPF_CORE_READ(task, pid));
 	put64(s, BPF_CORE_READ(task, tgid));
@@ -22,9 +22,9 @@ FN int put_process(__u32 area)
 	put64(s, BPF_CORE_READ(task, signal, rlim[RLIMIT_NOFILE].rlim_cur));
 	put64(s, BPF_CORE_READ(task, maj_flt));
 	put64(s, BPF_CORE_READ(task, min_flt));
-	put_vm(area, (__u64)task);
+	put_vm(area, task_address);
 	put_kernel_string(s, (void *)task + bpf_core_field_offset(struct task_struct, comm));
-	put_cgroups(area, (__u64)task);
+	put_cgroups(area, task_address);
 	return 0;
 }
 
@@ -62,7 +62,7 @@ int fill_clone(__u64 *ctx)
 	begin(s, r->kind, r->params);
 	put64(s, s->ret);
 	put_exe_and_args(number);
-	put_process(number);
+	put_process(number, (__u64)this_task());
 	put32(s, clone_flags(s, task));
 	put32(s, BPF_CORE_READ(task, cred, euid.val));
 	put32(s, BPF_CORE_READ(task, cred, egid.val));
@@ -91,11 +91,11 @@ static __always_inline bool is_mapped(struct uid_gid_map *map, __u32 id)
 	return false;
 }
 
-/* Whether the current process could change the file it runs. */
-FN int is_writable(__u64 inode_address)
+/* Whether a process could change the file it runs. */
+FN int is_writable(__u64 inode_address, __u64 task_address)
 {
 	struct inode *inode = (void *)inode_address;
-	const struct cred *cred = BPF_CORE_READ(this_task(), cred);
+	const struct cred *cred = BPF_CORE_READ((struct task_struct *)task_address, cred);
 	__u32 mode = BPF_CORE_READ(inode, i_mode), uid = BPF_CORE_READ(inode, i_uid.val), gid = BPF_CORE_READ(inode, i_gid.val);
 	struct user_namespace *ns = BPF_CORE_READ(cred, user_ns);
 	__u64 caps = CAPS(cred, cap_effective);
@@ -150,10 +150,10 @@ static __always_inline __u64 inode_mtime(struct inode *inode)
 }
 
 /* tty to gid: the second half of an exec event, after the environment. */
-FN int put_credentials_and_exe(__u32 area)
+FN int put_credentials_and_exe(__u32 area, __u64 task_address)
 {
 	SCRATCH(area)
-	struct task_struct *task = this_task();
+	struct task_struct *task = (void *)task_address;
 	const struct cred *cred = BPF_CORE_READ(task, cred);
 	struct file *exe = BPF_CORE_READ(task, mm, exe_file);
 	struct dentry *dentry = BPF_CORE_READ(exe, f_path.dentry);
@@ -161,13 +161,13 @@ FN int put_credentials_and_exe(__u32 area)
 	__u32 layer = overlay_layer(inode), flags = 0;
 	bool memfd = is_memfd(dentry);
 
-	if (is_writable((__u64)inode))
+	if (inode && is_writable((__u64)inode, task_address))
 		flags |= EXE_WRITABLE;
 	if (layer)
 		flags |= layer == OPEN_UPPER ? EXE_UPPER : EXE_LOWER;
 	if (memfd)
 		flags |= EXE_MEMFD;
-	put32(s, task_tty((__u64)task));
+	put32(s, task_tty(task_address));
 	put64(s, pid_inner(BPF_CORE_READ(task, signal, pids[PIDTYPE_PGID])));
 	put32(s, task_loginuid(task));
 	put32(s, flags);
@@ -237,9 +237,9 @@ int fill_exec(__u64 *ctx)
 	put64(s, s->ret);
 	put_pointed(number, s->args[at], 0, 1);
 	put_pointed(number, s->args[at], 1, 15);
-	put_process(number);
+	put_process(number, (__u64)this_task());
 	put_pointed(number, s->args[at + 1], 0, 16);
-	put_credentials_and_exe(number);
+	put_credentials_and_exe(number, (__u64)this_task());
 	if (s->nr == NR_execve)
 		put_user_string(s, s->args[0]);
 	emit(s, DROP_EXECVE_EXIT);
@@ -261,9 +261,9 @@ int on_exec(__u64 *ctx)
 	begin(s, SYSCALL_EXECVE_19_X, SYSCALL_EXECVE_19_X_PARAMS);
 	put64(s, 0);
 	put_exe_and_args(number);
-	put_process(number);
+	put_process(number, (__u64)this_task());
 	put_env(number);
-	put_credentials_and_exe(number);
+	put_credentials_and_exe(number, (__u64)this_task());
 	put_kernel_string(s, BPF_CORE_READ(program, filename));
 	emit(s, DROP_EXECVE_EXIT);
 	return 0;

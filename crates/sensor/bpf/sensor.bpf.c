@@ -200,5 +200,6 @@ int fill_net(__u64 *ctx)
 #include "process.h"
 #include "rare.h"
 #include "enter.h"
+#include "existing.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

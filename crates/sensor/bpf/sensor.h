@@ -41,6 +41,7 @@ struct scratch {
 
 /* Hooks that may interrupt one another on a CPU build in different areas. */
 enum { AREA_EXIT, AREA_ENTER, AREA_TASK, AREAS };
+const volatile __u32 snapshot_area; /* one more, for iterators, of which one runs at a time */
 
 enum counter {
 	EVENTS, /* seen, dropped ones included */
@@ -67,7 +68,7 @@ struct counters {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, AREAS); /* times CPUs, set before loading */
+	__uint(max_entries, AREAS); /* times CPUs and one more, set before loading */
 	__type(key, __u32);
 	__type(value, struct scratch);
 } scratches SEC(".maps");

@@ -232,13 +232,12 @@ FN int put_exe_and_args(__u32 area)
 	return 0;
 }
 
-FN int put_env(__u32 area)
+/* The bytes from `start` to `end` of the memory of the current process, at most 4096, a NUL at the end. */
+FN int put_own_text(__u32 area, __u64 start, __u64 end)
 {
-	struct mm_struct *mm = BPF_CORE_READ(this_task(), mm);
-	unsigned long start = BPF_CORE_READ(mm, env_start), end = BPF_CORE_READ(mm, env_end), len;
+	__u64 len = end > start ? end - start : 0;
 	SCRATCH(area)
 
-	len = end > start ? end - start : 0;
 	if (len > STRING_BYTES)
 		len = STRING_BYTES;
 	hidden_value(len);
@@ -249,6 +248,13 @@ FN int put_env(__u32 area)
 	end_with_nul(s, len);
 	done(s, len);
 	return 0;
+}
+
+static __always_inline void put_env(__u32 area)
+{
+	struct mm_struct *mm = BPF_CORE_READ(this_task(), mm);
+
+	put_own_text(area, BPF_CORE_READ(mm, env_start), BPF_CORE_READ(mm, env_end));
 }
 
 #endif

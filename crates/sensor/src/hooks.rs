@@ -32,6 +32,10 @@ pub enum Place {
     Enter,
     /// Slot of the tail-call table (bpf/recipes.h).
     Filler(u32),
+    /// Attached by its section until the look at existing processes is over.
+    Start,
+    /// Read once at the start.
+    Iterator,
 }
 
 /// Every program. `sys_exit` comes first: without it the fillers have no caller.
@@ -48,6 +52,11 @@ pub const HOOKS: &[Hook] = &[
     hook("on_signal", "signaldeliver", |s| s.contains(&Sc::SIGNAL_DELIVER)),
     hook("on_fault_user", "page_fault of user code", |s| s.contains(&Sc::PAGE_FAULT_USER)),
     hook("on_fault_kernel", "page_fault of the kernel", |s| s.contains(&Sc::PAGE_FAULT_KERNEL)),
+    hook_at(Place::Start, "first_enter", "who processes were that end during the start"),
+    hook_at(Place::Start, "first_call", "who processes were that end during the start"),
+    hook_at(Place::Start, "first_exec", "who processes were that end during the start"),
+    hook_at(Place::Iterator, TASKS, "existing processes"),
+    hook_at(Place::Iterator, TASK_FILES, "existing open files"),
     Hook {
         program: "sys_enter",
         place: Place::Enter,
@@ -63,6 +72,14 @@ const fn call(program: &'static str, place: Place, events: &'static str) -> Hook
 const fn hook(program: &'static str, events: &'static str, wanted: fn(&BTreeSet<Sc>) -> bool) -> Hook {
     Hook { program, place: Place::Attach, events, wanted }
 }
+
+const fn hook_at(place: Place, program: &'static str, events: &'static str) -> Hook {
+    Hook { program, place, events, wanted: any_call }
+}
+
+/// The iterators.
+pub const TASKS: &str = "tasks";
+pub const TASK_FILES: &str = "task_files";
 
 impl Hook {
     pub fn named(program: &str) -> Option<&'static Hook> {

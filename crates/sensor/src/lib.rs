@@ -8,15 +8,17 @@
 
 mod cpus;
 mod empty;
+mod existing;
 mod hooks;
 mod merge;
 mod sensor;
 mod stats;
 
 pub use empty::empty_programs;
+pub use existing::Existing;
 pub use hooks::Blind;
-pub use sensor::{Options, Sensor, objects};
-pub use stats::{Counter, Stats};
+pub use sensor::{Heard, Options, Sensor, objects};
+pub use stats::{Counter, Iterated, Stats};
 
 /// A failure that leaves nothing to watch with.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +30,9 @@ pub enum Error {
     Blind(String),
     #[error("map the ring buffer of CPU {cpu}: {source}")]
     Ring { cpu: u16, source: std::io::Error },
+    /// The iterators cannot be used; the cause is a sentence for the user.
+    #[error("{0}")]
+    Iterators(String),
     #[error("read `{path}`: {source}")]
     Read { path: &'static str, source: std::io::Error },
     #[error("buffer of {bytes} bytes: not a power of two of whole pages (try {suggestion})")]

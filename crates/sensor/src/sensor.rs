@@ -2,8 +2,9 @@
 
 use crate::hooks::{Blind, HOOKS, Hook, Place};
 use crate::merge::Rings;
-use crate::stats::Stats;
-use crate::{Error, cpus};
+use crate::stats::{Iterated, Stats};
+use crate::{Error, Existing, cpus, existing};
+use event::snapshot::Proc;
 use event::{Event, Sc};
 use load::{Link, Loader, Map, Object, Refused, Ring};
 use std::collections::BTreeSet;
@@ -26,6 +27,8 @@ pub struct Options {
     pub drop_failed: bool,
     /// Bytes of input and output data kept with an event, at most 65535.
     pub snaplen: u16,
+    /// Whether to load the iterators for [`Sensor::existing`].
+    pub iterators: bool,
 }
 
 impl Default for Options {
@@ -37,8 +40,17 @@ impl Default for Options {
             cpus_per_buffer: 1,
             drop_failed: false,
             snaplen: 80,
+            iterators: true,
         }
     }
+}
+
+/// What comes out of the rings.
+#[derive(Debug)]
+pub enum Heard<'a> {
+    Event(Event<'a>),
+    /// Who acts for the first time; only before [`Sensor::started`].
+    Task(Box<Proc>),
 }
 
 /// Programs in the kernel and the rings they write to. Dropping it detaches everything.
@@ -55,6 +67,9 @@ pub struct Sensor {
     idle: Duration,
     boot_ns: u64,
     way: Way,
+    /// Why an iterator is not there.
+    no_iterator: Option<String>,
+    iterated: Iterated,
 }
 
 impl Sensor {
@@ -63,6 +78,8 @@ impl Sensor {
     /// # Errors
     /// Only what leaves nothing to watch with: no privilege, no BTF, no memory for the rings, the hook refused that
     /// every system call comes through.
+    ///
+    /// Until [`Sensor::started`] is called, [`Sensor::poll_all`] also tells who acts for the first time.
     pub fn open(options: Options) -> Result<(Sensor, Vec<Blind>), Error> {
         Sensor::open_in(options, &ways())
     }
@@ -74,21 +91,22 @@ impl Sensor {
         let buffers = make_rings(&options)?;
         let boot_ns = cpus::boot_ns();
         let mut blind: Vec<Blind> = Vec::new();
-        let mut last: Option<(Object, Way)> = None;
+        let mut last: Option<(Object, Way, Option<String>)> = None;
         for way in ways {
             let (object, refused) = load(&options, *way, &possible, buffers.first().map(|b| &b.1), boot_ns)?;
             let vital = refused.iter().find(|r| is_vital(&r.program));
             match vital {
                 Some(r) if ways.last() != Some(way) => blind.push(way.given_up(r)),
-                _ => blind.extend(refused.iter().map(of_refused)),
+                _ => blind.extend(refused.iter().filter(|r| !is_iterator(&r.program)).map(of_refused)),
             }
             let taken = vital.is_none();
-            last = Some((object, *way));
+            let no_iterator = refused.iter().find(|r| is_iterator(&r.program)).map(ToString::to_string);
+            last = Some((object, *way, no_iterator));
             if taken {
                 break;
             }
         }
-        let (object, way) = last.ok_or_else(|| Error::Blind("no way to attach".to_owned()))?;
+        let (object, way, no_iterator) = last.ok_or_else(|| Error::Blind("no way to attach".to_owned()))?;
         share_rings(&object.map("rings")?, &possible, &buffers)?;
         let fillers = object.map("fillers")?;
         for hook in HOOKS {
@@ -111,7 +129,12 @@ impl Sensor {
             idle: SHORTEST,
             boot_ns,
             way,
+            no_iterator,
+            iterated: Iterated::default(),
         };
+        for hook in HOOKS.iter().filter(|h| h.place == Place::Start) {
+            blind.extend(sensor.attach(hook));
+        }
         blind.extend(sensor.select(&wanted)?);
         sensor.check_sight(&blind)?;
         Ok((sensor, blind))
@@ -125,7 +148,7 @@ impl Sensor {
     pub fn select(&mut self, wanted: &BTreeSet<Sc>) -> Result<Vec<Blind>, Error> {
         self.selected.update(&0u32.to_ne_bytes(), &bytes_per_call(wanted))?;
         let mut blind = Vec::new();
-        for hook in HOOKS.iter().filter(|h| !matches!(h.place, Place::Filler(_))) {
+        for hook in HOOKS.iter().filter(|h| matches!(h.place, Place::Attach | Place::Enter)) {
             let attached = self.links.iter().any(|(p, _)| *p == hook.program);
             match (hook.wanted)(wanted) {
                 true if !attached => blind.extend(self.attach(hook)),
@@ -137,13 +160,45 @@ impl Sensor {
         Ok(blind)
     }
 
+    /// Every task and open file that exists now, as the iterators tell.
+    ///
+    /// # Errors
+    /// The kernel has no such iterators or refused them, or [`Options::iterators`] is off.
+    pub fn existing(&mut self) -> Result<Existing, Error> {
+        if let Some(cause) = &self.no_iterator {
+            return Err(Error::Iterators(cause.clone()));
+        }
+        let existing = Existing::read(&self.object, self.boot_ns)?;
+        self.iterated = existing.counts;
+        Ok(existing)
+    }
+
+    /// The look at existing processes is over: who acts is known, and told no more.
+    pub fn started(&mut self) {
+        let only_at_start = |program: &str| Hook::named(program).is_some_and(|h| h.place == Place::Start);
+        self.links.retain(|(program, _)| !only_at_start(program));
+    }
+
     /// Hands out what waits in the rings, oldest first, a bounded batch at a time. The count is of records taken.
     pub fn poll(&mut self, mut take: impl FnMut(Event<'_>)) -> usize {
-        let errors = &mut self.decode_errors;
-        let horizon = cpus::now_ns(self.boot_ns).saturating_sub(SETTLING_NS);
+        self.poll_all(|heard| {
+            if let Heard::Event(event) = heard {
+                take(event);
+            }
+        })
+    }
+
+    /// The same, and tasks as they were at the first event they had a part in, before that event. Descriptors are not
+    /// among what is told, nor the command lines of ancestors.
+    pub fn poll_all(&mut self, mut take: impl FnMut(Heard<'_>)) -> usize {
+        let (errors, boot_ns) = (&mut self.decode_errors, self.boot_ns);
+        let horizon = cpus::now_ns(boot_ns).saturating_sub(SETTLING_NS);
         let taken = self.rings.drain(BATCH, horizon, |bytes, cpu| match Event::decode(bytes, cpu) {
-            Ok(event) => take(event),
-            Err(_) => *errors += 1,
+            Ok(event) => take(Heard::Event(event)),
+            Err(_) => match existing::task(bytes, boot_ns) {
+                Some(task) => take(Heard::Task(Box::new(task))),
+                None => *errors += 1,
+            },
         });
         self.delivered += taken as u64;
         taken
@@ -167,7 +222,7 @@ impl Sensor {
     pub fn stats(&self) -> Result<Stats, Error> {
         let cpus = self.counts.lookup_per_cpu(&0u32.to_ne_bytes())?.unwrap_or_default();
         let per_cpu = cpus.iter().map(|bytes| Stats::of_cpu(bytes)).collect();
-        Ok(Stats { per_cpu, decode_errors: self.decode_errors, delivered: self.delivered })
+        Ok(Stats { per_cpu, decode_errors: self.decode_errors, delivered: self.delivered, iterated: self.iterated })
     }
 
     /// What is being watched.
@@ -236,6 +291,10 @@ fn is_vital(program: &str) -> bool {
     program == "sys_exit" || program == "fill_plain"
 }
 
+fn is_iterator(program: &str) -> bool {
+    Hook::named(program).is_some_and(|h| h.place == Place::Iterator)
+}
+
 fn check_buffer(bytes: u32) -> Result<(), Error> {
     if bytes.is_power_of_two() && bytes >= 4096 {
         return Ok(());
@@ -279,19 +338,24 @@ fn load(
 ) -> Result<(Object, Vec<Refused>), Error> {
     let cpus = u32::from(possible.last().copied().unwrap_or(0)) + 1;
     let online = u32::from(cpus::online()?.last().copied().unwrap_or(0)) + 1;
+    let areas = cpus.min(online.max(SPARE_CPUS)) * AREAS;
     let mut loader = Loader::new("sensor", OBJECT)
         .global("boot_ns", &boot_ns.to_ne_bytes())
         .global("snaplen", &u32::from(options.snaplen).to_ne_bytes())
         .global("casts", &[u8::from(way.casts)])
         .global("raw", &[u8::from(way.raw)])
         .global("drop_failed", &[u8::from(options.drop_failed)])
-        .max_entries("scratches", cpus.min(online.max(SPARE_CPUS)) * AREAS)
+        .global("snapshot_area", &areas.to_ne_bytes())
+        .max_entries("scratches", areas + 1)
         .max_entries("rings", cpus);
     if let Some(ring) = ring {
         loader = loader.inner("rings", ring);
     }
     for hook in HOOKS.iter().filter(|h| h.place == Place::Enter) {
         loader = loader.autoload(hook.program, options.enter_copies);
+    }
+    for hook in HOOKS.iter().filter(|h| h.place == Place::Iterator) {
+        loader = loader.autoload(hook.program, options.iterators);
     }
     if way.raw {
         loader = loader.raw_tracepoints();

@@ -77,6 +77,17 @@ pub struct Stats {
     pub decode_errors: u64,
     /// Events handed out so far.
     pub delivered: u64,
+    pub iterated: Iterated,
+}
+
+/// What the iterators told of at the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Iterated {
+    pub tasks: u64,
+    pub files: u64,
+    /// Records of each that were none.
+    pub damaged_tasks: u64,
+    pub damaged_files: u64,
 }
 
 impl Stats {

@@ -28,6 +28,7 @@ fn what_does_not_fit_is_counted() {
         Err(e) => return println!("skipped: {e}"),
     };
     assert!(blind.is_empty(), "{blind:?}");
+    sensor.started();
     flood();
     // nothing more is recorded from here on, so the sums hold still
     sensor.select(&BTreeSet::new()).expect("the map of calls");

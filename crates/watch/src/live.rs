@@ -22,7 +22,7 @@ use crate::{now_ns, processes, sd, syscalls};
 use engine::Engine;
 use event::Event;
 use rules::Priority;
-use sensor::Sensor;
+use sensor::{Heard, Sensor};
 use std::time::{Duration, Instant};
 
 /// Watches until a signal, the time limit or the end of all outputs.
@@ -33,11 +33,14 @@ pub fn run(prepared: Prepared, options: &Options, (log, signals): (&Log, &Signal
     let setup = Setup { ident: "falco", lossless: false, colour: wants_colour(&prepared.config) };
     let outputs = Outputs::start(&prepared.config, setup, log)?;
     let _pidfile = options.pidfile.as_deref().map(Pidfile::write).transpose().map_err(RunError::Pidfile)?;
-    let sensor = match prepared.config.kind {
+    let mut sensor = match prepared.config.kind {
         Kind::NoDriver => None,
         _ => Some(open(&prepared, log)?),
     };
-    let mut live = Live::start(prepared, options, log, (sensor.as_ref(), outputs))?;
+    let mut live = Live::start(prepared, options, log, (sensor.as_mut(), outputs))?;
+    if let Some(sensor) = &mut sensor {
+        sensor.started();
+    }
     live.announce(sensor.as_ref());
     sd::ready("watching");
     let end = live.watch(sensor, signals);
@@ -81,10 +84,10 @@ impl<'a> Live<'a> {
         prepared: Prepared,
         options: &Options,
         log: &'a Log,
-        (sensor, outputs): (Option<&Sensor>, Outputs),
+        (sensor, outputs): (Option<&mut Sensor>, Outputs),
     ) -> Result<Self, RunError> {
-        let boot_ns = sensor.map_or(0, Sensor::boot_ns);
-        let snapshot = processes::snapshot(boot_ns);
+        let boot_ns = sensor.as_deref().map_or(0, Sensor::boot_ns);
+        let snapshot = processes::snapshot(sensor, boot_ns, log);
         let recorder = options.record.as_deref().map(|path| Recorder::create(path, &snapshot)).transpose();
         let recorder = recorder.map_err(RunError::Record)?;
         let triggered = Triggered::new(prepared.config.capture.clone());
@@ -129,7 +132,10 @@ impl<'a> Live<'a> {
     fn watch(&mut self, mut sensor: Option<Sensor>, signals: &Signals) -> End {
         loop {
             let taken = match &mut sensor {
-                Some(sensor) => sensor.poll(|event| self.event(&event)),
+                Some(sensor) => sensor.poll_all(|heard| match heard {
+                    Heard::Event(event) => self.event(&event),
+                    Heard::Task(task) => self.judge.engine.meet(&task),
+                }),
                 None => 0,
             };
             if sensor.is_some() {
@@ -326,6 +332,7 @@ fn open(prepared: &Prepared, log: &Log) -> Result<Sensor, RunError> {
         cpus_per_buffer: u16::try_from(config.sensor.cpus_per_ring).unwrap_or(u16::MAX),
         drop_failed: config.sensor.drop_failed_exit,
         snaplen: if config.snaplen == 0 { 80 } else { u16::try_from(config.snaplen).unwrap_or(u16::MAX) },
+        iterators: !config.sensor.disable_iterators,
         ..sensor::Options::default()
     };
     let (sensor, blind) = Sensor::open(options)?;

@@ -1,24 +1,57 @@
-//! What was there before the first event, and what events alone cannot tell: the files of /proc come in, a snapshot and
-//! answers about single processes go out. Answers are looked up between two events, so they read files of the kernel only.
+//! What was there before the first event, and what events alone cannot tell: the iterators of the sensor or the files of
+//! /proc come in, a snapshot and answers about single processes go out. Answers are looked up between two events, so they
+//! read files of the kernel only.
 
 use crate::containers;
+use crate::log::Log;
 use engine::ProcSource;
 use engine::state::containers::ContainerInfo;
 use event::snapshot::{Fd, Group, Proc, Snapshot, User};
 use host::procs::{self, Procs};
 use host::root::Root;
 use host::{accounts, interfaces};
+use sensor::{Existing, Sensor};
+use std::collections::HashMap;
 use std::path::Path;
 
 /// Everything known before the first event; `boot_ns` is the wall clock of boot.
-pub fn snapshot(boot_ns: u64) -> Snapshot {
+pub fn snapshot(sensor: Option<&mut Sensor>, boot_ns: u64, log: &Log) -> Snapshot {
     Snapshot {
         machine: procs::machine(Path::new(PROC), Path::new(SYS), boot_ns),
-        procs: Procs::new(PROC, boot_ns).scan(),
+        procs: existing(sensor, boot_ns, log),
         users: accounts::users(Path::new("/")),
         groups: accounts::groups(Path::new("/")),
         interfaces: interfaces::interfaces(Path::new(SYS)),
     }
+}
+
+/// Existing processes: from the iterators, else from /proc.
+fn existing(sensor: Option<&mut Sensor>, boot_ns: u64, log: &Log) -> Vec<Proc> {
+    let mut procs = Procs::new(PROC, boot_ns);
+    match sensor.filter(|sensor| sensor.options().iterators).map(Sensor::existing) {
+        Some(Ok(existing)) => from_iterators(existing, &mut procs),
+        Some(Err(cause)) => {
+            log.info(&format!("existing processes are read from /proc, the kernel has no iterators for us: {cause}"));
+            procs.scan()
+        }
+        None => procs.scan(),
+    }
+}
+
+/// Iterators do not say what sockets are connected to; the tables below /proc do, read once per network namespace.
+fn from_iterators(existing: Existing, procs: &mut Procs) -> Vec<Proc> {
+    let mut open: HashMap<i64, Vec<Fd>> = HashMap::new();
+    for file in existing.files {
+        let pid = file.pid;
+        open.entry(pid).or_default().extend(procs.describe(file));
+    }
+    let with_files = |mut task: Proc| {
+        if task.tid == task.pid {
+            task.fds = open.remove(&task.pid).unwrap_or_default();
+        }
+        task
+    };
+    existing.tasks.into_iter().map(with_files).collect()
 }
 
 /// Answers about single processes.
@@ -68,3 +101,88 @@ impl ProcSource for Lookup {
 
 const PROC: &str = "/proc";
 const SYS: &str = "/sys";
+
+#[cfg(test)]
+#[allow(clippy::print_stdout)] // a skipped test says why
+mod tests {
+    use super::*;
+    use event::Sc;
+    use event::snapshot::FdType;
+    use std::collections::BTreeSet;
+    use std::io::Read;
+    use std::os::unix::net::UnixStream;
+    use std::process::{Child, Command, Stdio};
+
+    /// A process tree of this test: a shell with arguments, an environment, a folder, a session and open files of every
+    /// common kind, and below it one more process; it ends when its input does.
+    fn tree(dir: &Path) -> Child {
+        let script = "exec 9<&0; cat <&9 & until grep -q cat /proc/$!/comm; do :; done; exec 7>log 8</etc/passwd; echo up; read line; wait";
+        let mut command = Command::new("setsid");
+        command
+            .args(["sh", "-c", script, "first argument", "second"])
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .env("TREE", "yes")
+            .current_dir(dir);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command.spawn().expect("setsid of util-linux")
+    }
+
+    /// What both ways must agree on: everything but counters that grow meanwhile, times that /proc rounds, and
+    /// controllers that events do not carry.
+    fn comparable(mut p: Proc) -> Proc {
+        let known = [&b"cpuset="[..], b"cpu=", b"cpuacct=", b"memory="];
+        let mut groups: Vec<&[u8]> =
+            p.cgroups.split(|b| *b == 0).filter(|c| known.iter().any(|k| c.starts_with(k))).collect();
+        groups.sort_unstable();
+        p.cgroups = groups.join(&0);
+        p.fds.sort_by_key(|fd| fd.fd);
+        p.clone_ts /= 1_000_000_000;
+        p.pidns_init_start_ts /= 1_000_000_000;
+        Proc { pfmajor: 0, pfminor: 0, vmrss_kb: 0, ..p }
+    }
+
+    fn release() -> (u32, u32) {
+        let text = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+        let mut numbers = text.split(['.', '-']).map_while(|n| n.parse().ok());
+        (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+    }
+
+    #[test]
+    fn iterators_tell_what_proc_tells() {
+        let options = sensor::Options { selected: BTreeSet::from([Sc::UNLINK]), ..sensor::Options::default() };
+        let mut sensor = match Sensor::open(options) {
+            Ok((sensor, _)) => sensor,
+            Err(e) => return println!("skipped: {e}"),
+        };
+        if let Err(e) = sensor.existing() {
+            let is_old = release() < (5, 18);
+            assert!(is_old, "iterators are refused: {e}");
+            return println!("skipped: {e}");
+        }
+        let dir = std::env::temp_dir();
+        let mut child = tree(&dir);
+        let (near, _far) = UnixStream::pair().expect("a pair of sockets");
+        let server = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let mut up = [0; 3];
+        child.stdout.as_mut().expect("a pipe").read_exact(&mut up).expect("the tree stands");
+        let pid = i64::from(child.id());
+        let is_ours = |p: &Proc| p.pid == pid || p.ptid == pid;
+        let ours = |procs: Vec<Proc>| -> Vec<Proc> { procs.into_iter().filter(is_ours).map(comparable).collect() };
+        let boot_ns = sensor.boot_ns();
+        let mut procs = Procs::new(PROC, boot_ns);
+        let all = from_iterators(sensor.existing().expect("iterators"), &mut procs);
+        let me = all.iter().find(|p| p.tid == i64::from(std::process::id())).cloned().expect("this process");
+        let (told, read) = (ours(all), ours(Procs::new(PROC, boot_ns).scan()));
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert_eq!(told, read);
+        let shell = told.first().expect("the shell");
+        assert!(shell.env.windows(9).any(|w| w == b"TREE=yes\0") && shell.args.ends_with(b"first argument\0second\0"));
+        let kinds: BTreeSet<u8> = me.fds.iter().map(|fd| fd.ty as u8).collect();
+        assert!([FdType::Ipv4ServSock, FdType::UnixSock].iter().all(|ty| kinds.contains(&(*ty as u8))), "{:?}", me.fds);
+        drop((near, server));
+        drop(child.stdin.take());
+        child.wait().expect("the tree ends");
+        let _ = std::fs::remove_file(dir.join("log"));
+    }
+}

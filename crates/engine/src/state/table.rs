@@ -4,6 +4,7 @@
 
 use super::{Counter, State, Thread, ThreadFlags, ThreadGroup};
 use crate::parse::Step;
+use event::snapshot::Proc;
 
 impl State {
     /// Adds `thread`, replacing a row of the same id. `false` when the table is full; the sensor's own threads always
@@ -80,12 +81,16 @@ impl State {
         if found.tid != found.pid && !self.threads.contains_key(&found.pid) {
             self.counters.bump(Counter::ProcLookups);
             if let Some(main) = source.process(found.pid) {
-                self.seed_proc(&main);
-                self.adopt(main.tid);
+                self.take_in(&main);
             }
         }
-        let added = self.seed_proc(&found);
-        self.adopt(tid);
+        self.take_in(&found)
+    }
+
+    /// Adds a thread found late, and puts it between its parent and its children.
+    pub(crate) fn take_in(&mut self, found: &Proc) -> bool {
+        let added = self.seed_proc(found);
+        self.adopt(found.tid);
         added
     }
 

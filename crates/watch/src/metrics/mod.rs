@@ -160,6 +160,9 @@ impl Collector {
         if config.kernel {
             kernel_counters(&mut sample, stats, config.kernel_per_cpu);
         }
+        if config.kernel && config.iterators {
+            iterator_counters(&mut sample, &stats.iterated);
+        }
         sample
     }
 
@@ -221,6 +224,13 @@ fn rule_counters(sample: &mut Sample, judge: &Judge) {
             sample.labelled("falcosecurity_falco_rules_matches_total", "counter", labels, count);
         }
     }
+}
+
+fn iterator_counters(sample: &mut Sample, told: &sensor::Iterated) {
+    sample.counter("scap.n_evts_task", told.tasks);
+    sample.counter("scap.n_evts_task_file", told.files);
+    sample.counter("scap.n_drops_task", told.damaged_tasks);
+    sample.counter("scap.n_drops_task_file", told.damaged_files);
 }
 
 fn kernel_counters(sample: &mut Sample, stats: &sensor::Stats, per_cpu: bool) {
