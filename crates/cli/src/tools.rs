@@ -59,13 +59,6 @@ pub static TOOLS: &[Tool] = &[
     Tool {
         known_as: KnownAs::Program("falco"),
         usage_exit: 1,
-        needs: &[
-            need("bpf-syscall", "seeing system calls"),
-            need("btf", "reading kernel structures"),
-            need("map:ringbuf", "handing events over"),
-            need("program:raw_tracepoint", "seeing system calls"),
-            need("program:tracing/tp_btf?", "raw tracepoint programs do its work"),
-        ],
         ..own("watch", crate::watch::command, crate::watch::run)
     },
     own("rules", crate::rules::command, crate::rules::run),

@@ -262,6 +262,63 @@ const CASES: &[Case] = &[
     Case { name: "network namespace", setup: &["namespace=net"], ask: "program:sched_cls", expect: Fine },
 ];
 
+/// `hawkbell watch` in a broken environment: words of confinement, exit status, what standard error must and must not say.
+struct Watching {
+    setup: &'static [&'static str],
+    exit: i32,
+    says: &'static [&'static str],
+    silent: &'static [&'static str],
+}
+
+const WATCHING: &[Watching] = &[
+    Watching { setup: &[], exit: 0, says: &["Watching: "], silent: &["CAP_", "/proc"] },
+    Watching {
+        setup: &["drop-caps=all"],
+        exit: 1,
+        says: &[
+            "system calls cannot be seen",
+            "`map:ringbuf`",
+            "does not hold CAP_BPF",
+            "fix: run as root",
+            "help: `hawkbell replay",
+        ],
+        silent: &["CAP_SYS_PTRACE"],
+    },
+    Watching { setup: &["drop-caps=perfmon,sys_admin"], exit: 1, says: &["CAP_PERFMON"], silent: &["`map:ringbuf`"] },
+    Watching {
+        setup: &["nobody-with=bpf,perfmon"],
+        exit: 0,
+        says: &["missing CAP_SYS_PTRACE", "without it executable", "missing CAP_DAC_READ_SEARCH", "Watching: "],
+        silent: &["/proc, the kernel"],
+    },
+    Watching { setup: &["seccomp=bpf:1"], exit: 1, says: &["`bpf-syscall`", "seccomp"], silent: &[] },
+    Watching {
+        setup: &["namespace=mount", "hide=/sys/kernel/btf"],
+        exit: 1,
+        says: &["`btf`", "CONFIG_DEBUG_INFO_BTF=y"],
+        silent: &["CAP_"],
+    },
+];
+
+/// Why a case is wrong, if it is.
+fn watch(case: &Watching) -> Result<(), String> {
+    let program = Command::new(std::env::current_exe().expect("this test"))
+        .arg("--confined")
+        .args(case.setup)
+        .args(["--", env!("CARGO_BIN_EXE_hawkbell"), "watch", "-M", "1"])
+        .output()
+        .map_err(|e| e.to_string())?;
+    let said = String::from_utf8_lossy(&program.stderr);
+    let as_wanted = program.status.code() == Some(case.exit)
+        && case.says.iter().all(|part| said.contains(part))
+        && !case.silent.iter().any(|part| said.contains(part));
+    if as_wanted {
+        Ok(())
+    } else {
+        Err(format!("status {:?}: {said}{}", program.status, String::from_utf8_lossy(&program.stdout)))
+    }
+}
+
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     if args.first().map(String::as_str) == Some("--confined") {
@@ -274,9 +331,12 @@ fn main() -> ExitCode {
         println!("skipped: broken environments need root");
         return ExitCode::SUCCESS;
     }
-    let wrong: Vec<String> =
+    let mut wrong: Vec<String> =
         CASES.iter().filter_map(|case| run(case).err().map(|why| format!("{}: {why}", case.name))).collect();
-    println!("{} environments, {} wrong", CASES.len(), wrong.len());
+    let watching =
+        WATCHING.iter().filter_map(|case| watch(case).err().map(|why| format!("watch {:?}: {why}", case.setup)));
+    wrong.extend(watching);
+    println!("{} environments, {} wrong", CASES.len() + WATCHING.len(), wrong.len());
     wrong.iter().for_each(|line| println!("  {line}"));
     if wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

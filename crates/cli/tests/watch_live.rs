@@ -250,6 +250,12 @@ fn lost_events_raise_the_known_alert() {
     let alert = watch.alerts();
     let alert = lines_with(&alert, "syscall event drop")[0].to_owned();
     assert!(alert.contains(" system calls dropped in last second. (ebpf_enabled=\"1\" n_drops=\""), "{alert}");
+    let kinds = ["clone_fork", "execve", "connect", "open", "dir_file", "other_interest", "close", "proc"];
+    let by_kind = kinds.map(|kind| format!("n_drops_buffer_{kind}_exit"));
+    let others = ["n_evts", "n_drops_buffer_total", "n_drops_scratch_map", "n_drops_page_faults", "n_drops_bug"];
+    for field in by_kind.iter().map(String::as_str).chain(others) {
+        assert!(alert.contains(&format!(" {field}=\"")), "{field}: {alert}");
+    }
     let log = watch.stop("TERM");
     assert!(log.contains("- event drop detected: ") && !log.contains("detected: 0 occurrences"), "{log}");
 }

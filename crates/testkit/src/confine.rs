@@ -15,6 +15,9 @@ use std::path::Path;
 /// The word is unknown, or the kernel refuses it.
 pub fn apply(word: &str) -> Result<(), String> {
     let (verb, object) = word.split_once('=').unwrap_or((word, ""));
+    if MOUNTING.contains(&verb) && is_shared_with_the_machine() {
+        return Err(format!("{word}: give `namespace=mount` before it"));
+    }
     let done = match verb {
         "drop-caps" => drop_capabilities(object),
         "nobody" => become_nobody(CapabilitySet::empty()),
@@ -32,6 +35,15 @@ pub fn apply(word: &str) -> Result<(), String> {
         _ => Err("no such confinement".into()),
     };
     done.map_err(|why| format!("{word}: {why}"))
+}
+
+/// Words that change mounts.
+const MOUNTING: [&str; 5] = ["mount", "umount", "hide", "file", "proc-subset"];
+
+/// Whether mounts made now would be seen by the first process.
+fn is_shared_with_the_machine() -> bool {
+    let namespace = |process: &str| fs::read_link(format!("/proc/{process}/ns/mnt")).ok();
+    namespace("self").is_some_and(|own| Some(own) == namespace("1"))
 }
 
 /// Takes capabilities from every set, so that executing a program as root does not bring them back.

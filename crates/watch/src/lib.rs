@@ -18,6 +18,7 @@ pub mod live;
 pub mod log;
 mod metrics;
 mod names;
+mod needs;
 pub mod noise;
 pub mod options;
 pub mod outputs;
@@ -42,20 +43,6 @@ pub(crate) fn now_ns() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
-
-/// Whether this process may load and attach what watching needs: CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN.
-pub fn is_privileged() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-    let held = line.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
-    let has = |bit: u32| held >> bit & 1 == 1;
-    has(CAP_SYS_ADMIN) || (has(CAP_BPF) && has(CAP_PERFMON))
-}
-
-// Numbers of linux/capability.h.
-const CAP_SYS_ADMIN: u32 = 21;
-const CAP_PERFMON: u32 = 38;
-const CAP_BPF: u32 = 39;
 
 /// `text` without the ` (os error 2)` that the standard library adds to every cause: the words before it say the same.
 pub fn without_numbers(text: &str) -> String {

@@ -52,6 +52,9 @@ pub enum RunError {
     Web(#[from] WebError),
     #[error(transparent)]
     Sensor(#[from] sensor::Error),
+    /// What the kernel or this process lacks, in lines.
+    #[error("{0}")]
+    Needs(String),
     #[error("{0}")]
     Other(String),
 }

@@ -74,16 +74,13 @@ fn act(args: &WatchArgs, program: &str) -> Outcome {
 
 /// The error with the step that fixes it, where one is known.
 fn hint(error: RunError) -> Failure {
-    let (is_pidfile, is_sensor) = (matches!(error, RunError::Pidfile(_)), matches!(error, RunError::Sensor(_)));
-    let failure = Failure::new(error);
-    match (is_pidfile, is_sensor, watch::is_privileged()) {
-        (true, ..) => failure.exit(Exit(255)),
-        (_, true, false) => failure
-            .help("watching needs CAP_BPF and CAP_PERFMON (and CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH to know other users' processes): try `sudo hawkbell watch`")
-            .help("`hawkbell replay CAPTURE` judges a recorded capture without any privilege"),
-        (_, true, true) => failure.help("`hawkbell probe` tells what this kernel can do"),
-        _ => failure,
-    }
+    let place = match error {
+        RunError::Pidfile(_) => return Failure::new(error).exit(Exit(255)),
+        RunError::Needs(_) => "`hawkbell replay CAPTURE` judges a recorded capture without any privilege",
+        RunError::Sensor(_) => "`hawkbell probe` tells what this kernel can do",
+        _ => return Failure::new(error),
+    };
+    Failure::new(error).help(place)
 }
 
 /// Lists that need no configuration; `None` when none was asked for.

@@ -243,6 +243,7 @@ fn kernel_counters(sample: &mut Sample, stats: &sensor::Stats, per_cpu: bool) {
     let share = if events == 0 { 0.0 } else { stats.drops() as f64 * 100.0 / events as f64 };
     sample.gauge("scap.n_drops_perc", Number::Real(share));
     sample.counter("scap.n_decode_errors", stats.decode_errors);
+    sample.counter("scap.n_drops_page_faults", 0); // a read that faults never costs an event
     for counter in Counter::ALL.into_iter().filter(|counter| *counter != Counter::Events) {
         let (name, value) = (counter.name(), stats.total(counter));
         match drop_labels(name) {
