@@ -78,8 +78,6 @@ const DEVIATIONS: &[Deviation] = &[
     any("evt.deltatime.ns", DELTA),
     any("evt.type.is.openat", TYPE_IS),
     any("proc.ppid.duration", PARENT_AGE),
-    when("fd.cproto", "*", "\"\"", NO_SERVICE),
-    when("fd.sproto", "*", "\"\"", NO_SERVICE),
     when("evt.buffer", "ptrace", "\"", STALE_BUFFER),
     when("evt.buffer", "*", "\"NULL", STALE_BUFFER),
     when("fs.path.name", "unlinkat", "\"<UNKNOWN>", UNLINKAT),
@@ -93,7 +91,6 @@ const DEVIATIONS: &[Deviation] = &[
 
 const PARENT_AGE: &str =
     "with an unknown start of the parent the reference yields its number of descriptors, not nothing";
-const NO_SERVICE: &str = "the reference has an empty service name where it has a port";
 const STALE_BUFFER: &str = "without bytes the reference prints what an earlier parameter left behind";
 const UNLINKAT: &str = "the reference takes the result of the call for the directory descriptor";
 const DIRFD_NAME: &str = "after `evt.abspath` was asked for, the reference takes the directory for the file";

@@ -33,7 +33,8 @@ pub fn fields(catalogue: &Catalogue, listing: FieldListing<'_>) -> String {
     if listing.names_only {
         return names(&fields, listing.format);
     }
-    let classes = classes(&fields);
+    let everywhere = all_sources(catalogue);
+    let classes = classes(&fields, &everywhere);
     match listing.format {
         Format::Text => classes.iter().map(|class| class_text(class, listing.with_types)).collect(),
         Format::Markdown => classes.iter().map(|class| class_markdown(class)).collect(),
@@ -44,9 +45,14 @@ pub fn fields(catalogue: &Catalogue, listing: FieldListing<'_>) -> String {
     }
 }
 
+/// Every source that some field exists for.
+fn all_sources(catalogue: &Catalogue) -> Vec<String> {
+    catalogue.iter().flat_map(|f| f.sources.iter().cloned()).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
 /// Every event that rules can see.
 pub fn events(format: Format) -> String {
-    let events: Vec<&EventInfo> = event::tables::events().iter().filter(|info| is_current(info)).collect();
+    let events: Vec<&EventInfo> = event::tables::events().iter().filter(|info| is_listed(info)).collect();
     match format {
         Format::Json => events_json(&events),
         _ => events_text(&events, format),
@@ -56,20 +62,50 @@ pub fn events(format: Format) -> String {
 /// Fields that belong together and exist for the same sources.
 struct Class<'a> {
     name: &'a str,
+    /// As the fields have it: none = all there are.
+    own_sources: &'a [String],
     sources: &'a [String],
     fields: Vec<&'a FieldInfo>,
 }
 
-fn classes<'a>(fields: &[&'a FieldInfo]) -> Vec<Class<'a>> {
+fn classes<'a>(fields: &[&'a FieldInfo], everywhere: &'a [String]) -> Vec<Class<'a>> {
     let mut classes: Vec<Class<'a>> = Vec::new();
     for field in fields {
-        match classes.iter_mut().find(|c| c.name == field.class && c.sources == field.sources) {
+        match classes.iter_mut().find(|c| c.name == field.class && c.own_sources == field.sources) {
             Some(class) => class.fields.push(field),
-            None => classes.push(Class { name: &field.class, sources: &field.sources, fields: vec![field] }),
+            None => classes.push(Class {
+                name: &field.class,
+                own_sources: &field.sources,
+                sources: if field.sources.is_empty() { everywhere } else { &field.sources },
+                fields: vec![field],
+            }),
         }
     }
     classes
 }
+
+/// What the fields of a class are about.
+fn about(class: &Class<'_>) -> &'static str {
+    let row =
+        ABOUT.iter().find(|(name, everywhere, _)| *name == class.name && *everywhere == class.own_sources.is_empty());
+    row.map_or("", |(_, _, about)| about)
+}
+
+/// Class, whether it exists for every source, description.
+const ABOUT: &[(&str, bool, &str)] = &[
+    ("evt", true, "What every event has, whatever its source: number, time, source."),
+    ("evt", false, "System call events: type, parameters, result, what an open or an input or output call did."),
+    ("process", false, "The process and thread of the event, its executable, ancestors, session and resources."),
+    ("user", false, "The user that the process acts for and the one that logged in."),
+    ("group", false, "The group that the process acts for."),
+    ("fd", false, "The file, socket or other descriptor that the event is about."),
+    ("fs.path", false, "The paths that a successful call names, absolute or as they were passed."),
+    ("fdlist", false, "The descriptors that poll and ppoll wait for."),
+    ("container", false, "The container of the process and its image."),
+    ("k8s", false, "The pod and namespace of the process."),
+    ("util", false, "Aids for counting."),
+    ("static", true, "Constants of the configuration."),
+];
 
 fn names(fields: &[&FieldInfo], format: Format) -> String {
     let mut seen = BTreeSet::new();
@@ -82,8 +118,8 @@ fn names(fields: &[&FieldInfo], format: Format) -> String {
 
 fn class_text(class: &Class<'_>, with_types: bool) -> String {
     let mut text = format!("{}\n{:30}{}\n", "-".repeat(31), "Field Class:", class.name);
-    let sources = if class.sources.is_empty() { "all".to_owned() } else { class.sources.join(", ") };
-    let _ = writeln!(text, "{:30}{sources}\n", "Event Sources:");
+    push_wrapped(&mut text, "Description:", about(class));
+    let _ = writeln!(text, "{:30}{}\n", "Event Sources:", class.sources.join(", "));
     for field in &class.fields {
         let mut meaning = String::new();
         let tags = tags(field).join(",");
@@ -127,10 +163,11 @@ fn push_wrapped(text: &mut String, name: &str, meaning: &str) {
 }
 
 fn class_markdown(class: &Class<'_>) -> String {
-    let sources = if class.sources.is_empty() { "all".to_owned() } else { class.sources.join(", ") };
     let mut text = format!(
-        "## Field Class: {}\n\nEvent Sources: {sources}\n\nName | Type | Description\n:----|:-----|:-----------\n",
-        class.name
+        "## Field Class: {}\n\n{}\n\nEvent Sources: {}\n\nName | Type | Description\n:----|:-----|:-----------\n",
+        class.name,
+        about(class),
+        class.sources.join(", ")
     );
     for field in &class.fields {
         let meaning = field.meaning.replace('|', "\\|");
@@ -142,7 +179,7 @@ fn class_markdown(class: &Class<'_>) -> String {
 
 fn class_json(class: &Class<'_>) -> Value {
     let fields: Vec<Value> = class.fields.iter().map(|field| field_json(field)).collect();
-    json!({"name": class.name, "desc": "", "event_sources": class.sources, "fields": fields})
+    json!({"name": class.name, "desc": about(class), "event_sources": class.sources, "fields": fields})
 }
 
 fn field_json(field: &FieldInfo) -> Value {
@@ -172,9 +209,15 @@ fn tags(field: &FieldInfo) -> Vec<&'static str> {
     .collect()
 }
 
-/// Exit events and those without an enter half, of the current version.
-fn is_current(info: &EventInfo) -> bool {
-    !info.is_enter && !info.flags.has(EventFlags::OLD_VERSION) && !info.flags.has(EventFlags::UNUSED)
+/// Of the current version. The entry half of a system call only tells its exit half what it saw.
+fn is_listed(info: &EventInfo) -> bool {
+    let is_entry = info.is_enter && info.origin == "SYSCALL";
+    !is_entry && !info.flags.has(EventFlags::OLD_VERSION) && !info.flags.has(EventFlags::UNUSED)
+}
+
+/// What `evt.dir` says.
+fn direction(info: &EventInfo) -> char {
+    if info.is_enter { '>' } else { '<' }
 }
 
 const SECTIONS: &[(&str, &str)] = &[
@@ -205,9 +248,9 @@ fn event_line(info: &EventInfo, format: Format) -> String {
     match format {
         Format::Markdown => {
             let state = if info.flags.has(EventFlags::MODIFIES_STATE) { "Yes" } else { "No" };
-            format!("{state} | `<` | `{}` | {params}", info.name)
+            format!("{state} | `{}` | `{}` | {params}", direction(info), info.name)
         }
-        _ => format!("< {}({params})", info.name),
+        _ => format!("{} {}({params})", direction(info), info.name),
     }
 }
 
@@ -239,7 +282,7 @@ fn events_json(events: &[&EventInfo]) -> String {
 
 fn event_json(info: &EventInfo) -> Value {
     let params: Vec<Value> = info.params.iter().map(param_json).collect();
-    json!({"name": info.name, "dir": "<", "category": info.category, "params": params})
+    json!({"name": info.name, "dir": direction(info).to_string(), "category": info.category, "params": params})
 }
 
 fn param_json(param: &ParamInfo) -> Value {
@@ -278,13 +321,22 @@ mod tests {
         assert!(names.lines().any(|line| line == "proc.name"));
         let json = fields(&catalogue, FieldListing { format: Format::Json, ..FieldListing::default() });
         let json: Value = serde_json::from_str(&json).unwrap();
-        assert!(json["fieldclasses"].as_array().is_some_and(|classes| classes.len() > 5));
+        let classes = json["fieldclasses"].as_array().unwrap();
+        assert!(classes.len() > 5);
+        for class in classes {
+            assert_ne!(class["desc"], "", "{}", class["name"]);
+            assert_ne!(class["event_sources"], json!([]), "{}", class["name"]);
+        }
     }
 
     #[test]
     fn lists_events_in_every_form() {
         let text = events(Format::Text);
         assert!(text.contains("## Syscall events") && text.contains("\n< openat(") && !text.contains("< NA("));
+        for event in ["> procexit(", "> switch(", "> pluginevent(", "> container(", "> asyncevent("] {
+            assert!(text.contains(event), "{event}");
+        }
+        assert!(!text.contains("> openat("), "entry halves are not judged");
         let json: Value = serde_json::from_str(&events(Format::Json)).unwrap();
         assert!(json["syscall_events"].as_array().is_some_and(|list| list.len() > 100));
     }

@@ -2,6 +2,7 @@
 //! and addresses. A cut or unknown encoding yields `None`, never a panic. Layouts: see `event::wire`.
 
 use super::text::Text;
+use crate::state::net;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Address families as the kernel numbers them.
@@ -9,7 +10,7 @@ const AF_UNIX: u8 = 1;
 const AF_INET: u8 = 2;
 const AF_INET6: u8 = 10;
 
-/// Appends `ip:port` or a path; nothing for other families.
+/// Appends `ip:port` (IPv4 inside IPv6 as IPv4) or a path; nothing for other families.
 pub(crate) fn push_sockaddr(out: &mut Text<'_>, bytes: &[u8]) -> Option<()> {
     let (family, rest) = bytes.split_first()?;
     if *family == AF_UNIX {
@@ -18,7 +19,7 @@ pub(crate) fn push_sockaddr(out: &mut Text<'_>, bytes: &[u8]) -> Option<()> {
     }
     let (ip, rest) = take_ip(*family, rest)?;
     let (port, _) = take_u16(rest)?;
-    out.put(format_args!("{ip}:{port}"));
+    out.put(format_args!("{}:{port}", net::unmapped(ip)));
     Some(())
 }
 
@@ -36,6 +37,7 @@ pub(crate) fn push_tuple(out: &mut Text<'_>, bytes: &[u8]) -> Option<()> {
     let (sport, rest) = take_u16(rest)?;
     let (dip, rest) = take_ip(*family, rest)?;
     let (dport, _) = take_u16(rest)?;
+    let (sip, dip) = net::unmapped_pair(sip, dip);
     out.put(format_args!("{sip}:{sport}->{dip}:{dport}"));
     Some(())
 }
@@ -101,6 +103,12 @@ mod tests {
         unix.extend_from_slice(b"/run/x\0");
         assert_eq!(tuple(&unix).as_deref(), Some("f->ff /run/x"));
         assert_eq!(tuple(&[16, 1, 2, 3]), None);
+        let mut mapped = vec![10];
+        for port in [80u16, 443] {
+            mapped.extend(Ipv4Addr::LOCALHOST.to_ipv6_mapped().octets());
+            mapped.extend(port.to_le_bytes());
+        }
+        assert_eq!(tuple(&mapped).as_deref(), Some("127.0.0.1:80->127.0.0.1:443"));
     }
 
     #[test]

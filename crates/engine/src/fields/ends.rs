@@ -99,6 +99,25 @@ pub(super) fn port_text<'a>(end: End, arena: &'a Bump) -> Value<'a> {
     Value::Str(format(arena, format_args!("{}", end.port)))
 }
 
+/// `fd.cproto`: the client's port; no service for sockets with a role but without a client of their own, which are
+/// listening ones and unix sockets.
+pub(super) fn client_service<'a>(ctx: &Context<'_>, arena: &'a Bump) -> Option<Value<'a>> {
+    match client(ctx) {
+        Some(end) => Some(port_text(end, arena)),
+        None => has_role(ctx.fd?).then_some(NO_SERVICE),
+    }
+}
+
+/// `fd.sproto`: the server's port; a listening socket serves nobody yet and has no service.
+pub(super) fn server_service<'a>(ctx: &Context<'_>, arena: &'a Bump) -> Option<Value<'a>> {
+    match ctx.fd?.socket {
+        Socket::Server { .. } => Some(NO_SERVICE),
+        _ => server(ctx).map(|end| port_text(end, arena)),
+    }
+}
+
+const NO_SERVICE: Value<'static> = Value::Str(b"");
+
 /// Client and server end of an IP connection.
 fn ends_of(entry: &FdEntry) -> (Option<End>, Option<End>) {
     match entry.socket {

@@ -200,6 +200,23 @@ fn ends_of_a_connection() {
 }
 
 #[test]
+fn only_connections_have_services() {
+    let mut machine = Machine::new();
+    machine.push(Kind::SOCKET_SOCKET_X, &[&fd(9), &2u32.to_le_bytes(), &1u32.to_le_bytes(), &[0; 4], &[0; 4]]);
+    machine.check(&[("fd.cproto", ABSENT), ("fd.sproto", ABSENT)]);
+    machine.push(Kind::SOCKET_BIND_X, &[&res(0), &[2, 127, 0, 0, 1, 80, 0], &fd(9)]);
+    machine.check(&[
+        ("fd.sport", "80"),
+        ("fd.cport", ABSENT),
+        ("fd.cproto", ""),
+        ("fd.sproto", ""),
+        ("fd.lproto", ABSENT),
+    ]);
+    machine.push(Kind::SYSCALL_FSTAT_X, &[&res(0), &fd(6)]);
+    machine.check(&[("fd.cproto", "4000"), ("fd.lproto", "4000"), ("fd.sproto", "443"), ("fd.rproto", "443")]);
+}
+
+#[test]
 fn a_poll_list_names_its_descriptors() {
     let mut machine = Machine::new();
     let mut list = vec![2, 0];

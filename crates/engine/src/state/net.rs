@@ -158,7 +158,8 @@ pub(crate) fn unmapped(ip: IpAddr) -> IpAddr {
     }
 }
 
-fn unmapped_pair(a: IpAddr, b: IpAddr) -> (IpAddr, IpAddr) {
+/// Both ends as IPv4 when both are.
+pub(crate) fn unmapped_pair(a: IpAddr, b: IpAddr) -> (IpAddr, IpAddr) {
     match (as_v4(a), as_v4(b)) {
         (Some(x), Some(y)) => (x, y),
         _ => (a, b),

@@ -125,6 +125,7 @@ fn entry_of(fd: &Fd, bound: &HashSet<u16>) -> FdEntry {
         FdDetail::Server { ip, port, l4 } => entry.socket = Socket::Server { ip: *ip, port: *port, l4: *l4 },
         FdDetail::Unix { source, destination, .. } => {
             entry.socket = Socket::Unix { source: *source, destination: *destination };
+            entry.set_role(FdFlags::ROLE_CLIENT);
         }
         FdDetail::File { open_flags, dev, .. } => (entry.open_flags, entry.dev) = (*open_flags, *dev),
         FdDetail::Named(_) => {}

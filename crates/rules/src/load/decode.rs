@@ -68,7 +68,7 @@ impl<'n> Element<'n> {
     }
 
     pub fn optional_u32(self, key: &str) -> Outcome<Option<u32>> {
-        self.parsed(key, |text| text.parse().ok())
+        self.parsed(key, whole_number)
     }
 
     fn parsed<T>(self, key: &str, parse: impl Fn(&str) -> Option<T>) -> Outcome<Option<T>> {
@@ -159,5 +159,42 @@ impl<'n> Element<'n> {
     }
 }
 
+/// An unsigned number as YAML readers take it: decimal, `0x` hexadecimal, or octal after a leading `0`.
+pub fn whole_number(text: &str) -> Option<u32> {
+    let digits = text.strip_prefix('+').unwrap_or(text);
+    let (digits, base) = match digits.strip_prefix('0') {
+        None | Some("") => (digits, 10),
+        Some(rest) => rest.strip_prefix(['x', 'X']).map_or((rest, 8), |hex| (hex, 16)),
+    };
+    let is_number = !digits.is_empty() && digits.chars().all(|c| c.is_digit(base));
+    is_number.then(|| u32::from_str_radix(digits, base).ok()).flatten()
+}
+
 const BOTH_FORMS: &str = "Keys 'override' and 'append: true' cannot be used together. Add an 'append' entry \
                           (e.g. 'condition: append') under 'override' instead.";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_read_in_their_base() {
+        for (text, expected) in [
+            ("0", Some(0)),
+            ("5000", Some(5000)),
+            ("+5", Some(5)),
+            ("0x1F", Some(31)),
+            ("010", Some(8)),
+            ("4294967295", Some(u32::MAX)),
+            ("4294967296", None),
+            ("-1", None),
+            ("1.5", None),
+            ("08", None),
+            ("0x", None),
+            ("", None),
+            ("++5", None),
+        ] {
+            assert_eq!(whole_number(text), expected, "{text}");
+        }
+    }
+}

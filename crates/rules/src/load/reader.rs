@@ -6,7 +6,7 @@ use super::context::{
     REQUIRED_PLUGIN_VERSIONS_ALTERNATIVE, REQUIRED_PLUGIN_VERSIONS_ENTRY, RULE, RULE_CONDITION, RULE_OUTPUT,
     RULE_PRIORITY, RULES_CONTENT_ITEM,
 };
-use super::decode::{Element, Overrides};
+use super::decode::{Element, Overrides, whole_number};
 use super::exceptions;
 use super::fault::{Fault, Outcome, Report};
 use super::item::{ListItem, MacroItem, Order, Requirement, RuleItem, RuleUpdate};
@@ -80,9 +80,9 @@ impl Reader<'_, '_> {
     fn engine_version(&mut self, node: &Node, file: &Context) -> Outcome<Context> {
         let context = file.child(node, REQUIRED_ENGINE_VERSION, "");
         let text = Element { node, context: &context }.text("required_engine_version")?;
-        let version = match text.parse::<u64>() {
-            Ok(minor) => Version::new(0, minor, 0),
-            Err(_) => match text.parse() {
+        let version = match whole_number(text) {
+            Some(minor) => Version::new(0, minor.into(), 0),
+            None => match text.parse() {
                 Ok(version) => version,
                 Err(_) => {
                     let message = format!(
