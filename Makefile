@@ -1,5 +1,5 @@
 # Thin: each target is one line into a script or cargo. `make` alone lists them.
-.PHONY: coverage help run demo test bench lint docs kernels setup
+.PHONY: coverage help install run demo test bench lint docs kernels setup
 .DEFAULT_GOAL := help
 ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
@@ -9,6 +9,8 @@ run: ## build and watch this machine with the shipped rules (Ctrl-C ends it)
 	@sh scripts/setup.sh build && cargo build --release --package hawkbell && exec $(ROOT) "$${CARGO_TARGET_DIR:-target}/release/hawkbell" watch
 demo: ## do harmless suspicious things in a scratch directory, so that a running watch has something to say
 	@$(ROOT) sh scripts/demo.sh
+install: ## build and install binaries, man pages, completions and the service (DESTDIR, PREFIX)
+	@sh scripts/setup.sh build && cargo build --release --package hawkbell && $(ROOT) sh scripts/install.sh
 test: ## install what the tests need and run them all
 	@sh scripts/setup.sh test && cargo test --workspace --quiet
 bench: ## print the measured figures beside the reference's

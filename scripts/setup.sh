@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs the system packages that hawkbell needs and that are missing: `setup.sh build` for building and running,
-# `setup.sh test` for the tests as well. Debian and Ubuntu; elsewhere it names what is missing. Asks for nothing.
+# `setup.sh test` for the tests as well, `setup.sh kernels` for booting other kernels. Debian and Ubuntu; elsewhere it names
+# what is missing. Asks for nothing.
 set -eu
 
 # package: what for
@@ -24,6 +25,22 @@ openssl: certificates for the TLS tests
 time: CPU time and memory of measured commands
 valgrind: instruction counts of measured commands
 "
+# Not every release has all of these; a test that misses one says so and is skipped.
+OPTIONAL_TEST_PACKAGES="
+clang-14: coverage as this compiler writes it
+clang-15: coverage as this compiler writes it
+clang-16: coverage as this compiler writes it
+clang-19: coverage as this compiler writes it, MC/DC
+llvm-14: reads the profiles for its clang
+llvm-15: reads the profiles for its clang
+llvm-16: reads the profiles for its clang
+llvm-19: judges our coverage reports
+golang-go: builds a loader with cilium/ebpf
+golang-github-cilium-ebpf-dev: loads instrumented objects
+chromium: clicks through the HTML report
+containernetworking-plugins: real pods beside ours
+nftables: measured beside our packet programs
+"
 KERNEL_PACKAGES="
 qemu-system-x86: boots other kernels in emulation
 "
@@ -32,6 +49,17 @@ missing() {
     printf '%s\n' "$1" | while IFS=: read -r package why; do
         [ -n "$package" ] || continue
         dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || echo "$package:$why"
+    done
+}
+
+# Those lines whose package the configured sources have; the others are named.
+available() {
+    while IFS=: read -r package why; do
+        if apt-cache show --no-all-versions "$package" >/dev/null 2>&1; then
+            echo "$package:$why"
+        else
+            echo "Not to be had here: $package (${why# })" >&2
+        fi
     done
 }
 
@@ -56,7 +84,11 @@ main() {
         echo "not a Debian system: install these by hand, then run again:$wanted" >&2
         exit 1
     fi
-    lacking=$(missing "$wanted")
+    ls /var/lib/apt/lists/*Packages* >/dev/null 2>&1 || as_root apt-get update -qq
+    lacking=$(
+        missing "$wanted"
+        [ "${1:-build}" != test ] || missing "$OPTIONAL_TEST_PACKAGES" | available
+    )
     [ -n "$lacking" ] || return 0
     echo "Installing missing system packages:"
     printf '%s\n' "$lacking" | sed 's/^/  /'
