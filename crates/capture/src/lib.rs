@@ -22,4 +22,4 @@ mod writer;
 
 pub use error::Error;
 pub use reader::{Counters, Item, Reader, Record};
-pub use writer::{Compression, Writer};
+pub use writer::{Compression, Whole, Writer};

@@ -1,6 +1,7 @@
 //! Writes captures in the current version of the format. In come a [`Snapshot`] and events; out go blocks, plain or
 //! gzip. The order is that of the reference: section header, machine, interfaces, users, processes, open files, events.
-//! Texts longer than readers accept are clipped and counted; nothing else is left out silently.
+//! Texts longer than readers accept are clipped and counted; nothing else is left out silently. The output gets whole
+//! blocks and whole gzip members only, so that what it holds at any time is a capture, however the writing ends.
 
 use crate::block;
 use crate::tables;
@@ -8,12 +9,14 @@ use event::snapshot::Snapshot;
 use event::wire::Event;
 use event::{EventFlags, Kind};
 use flate2::write::GzEncoder;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 
 /// A capture being written.
 pub struct Writer<W: Write> {
-    output: Output<Counting<W>>,
+    output: Output<W>,
     scratch: Vec<u8>,
+    events: u64,
+    whole: Whole,
     clipped_texts: u64,
 }
 
@@ -25,9 +28,12 @@ pub enum Compression {
     Gzip,
 }
 
-enum Output<W: Write> {
-    Plain(BufWriter<W>),
-    Gzip(Box<BufWriter<GzEncoder<W>>>),
+/// The part of an output that is a capture by itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Whole {
+    pub bytes: u64,
+    /// Without events it is none that readers accept.
+    pub events: u64,
 }
 
 impl<W: Write> Writer<W> {
@@ -36,16 +42,11 @@ impl<W: Write> Writer<W> {
     /// # Errors
     /// Those of `output`.
     pub fn new(output: W, compression: Compression, snapshot: &Snapshot) -> io::Result<Self> {
-        let output = Counting { inner: output, bytes: 0 };
-        let output = match compression {
-            Compression::Plain => Output::Plain(BufWriter::with_capacity(BUFFER_BYTES, output)),
-            Compression::Gzip => {
-                let encoder = GzEncoder::new(output, flate2::Compression::new(GZIP_LEVEL));
-                Output::Gzip(Box::new(BufWriter::with_capacity(BUFFER_BYTES, encoder)))
-            }
-        };
-        let mut writer = Writer { output, scratch: Vec::new(), clipped_texts: 0 };
+        let output = Output { inner: output, bytes: 0, held: Held::new(compression), held_bytes: 0 };
+        let (scratch, whole) = (Vec::new(), Whole::default());
+        let mut writer = Writer { output, scratch, events: 0, whole, clipped_texts: 0 };
         writer.section(snapshot)?;
+        writer.output.settle()?;
         Ok(writer)
     }
 
@@ -81,15 +82,29 @@ impl<W: Write> Writer<W> {
         self.scratch.extend_from_slice(flags);
         self.scratch.extend_from_slice(raw);
         block::end(&mut self.scratch, start);
-        self.output.write_all(&self.scratch)
+        self.output.hold(&self.scratch)?;
+        self.events += 1;
+        if self.output.is_full() { self.settle() } else { Ok(()) }
     }
 
-    /// Bytes that arrived at the output so far, compressed ones with [`Compression::Gzip`].
+    /// Hands everything so far to the output.
+    ///
+    /// # Errors
+    /// Those of the output.
+    pub fn settle(&mut self) -> io::Result<()> {
+        self.output.settle()?;
+        self.whole = Whole { bytes: self.output.bytes, events: self.events };
+        Ok(())
+    }
+
+    /// What the output holds for certain, also after an error.
+    pub fn whole(&self) -> Whole {
+        self.whole
+    }
+
+    /// Bytes of the capture so far, compressed ones with [`Compression::Gzip`].
     pub fn output_bytes(&self) -> u64 {
-        match &self.output {
-            Output::Plain(out) => out.get_ref().bytes,
-            Output::Gzip(out) => out.get_ref().get_ref().bytes,
-        }
+        self.output.bytes + self.output.held.bytes() as u64
     }
 
     /// Texts of processes and files that were too long and lost their end.
@@ -101,47 +116,99 @@ impl<W: Write> Writer<W> {
     ///
     /// # Errors
     /// Those of the output.
-    pub fn finish(self) -> io::Result<W> {
-        let mut output = match self.output {
-            Output::Plain(out) => out.into_inner().map_err(io::IntoInnerError::into_error)?,
-            Output::Gzip(out) => out.into_inner().map_err(io::IntoInnerError::into_error)?.finish()?,
-        };
-        output.flush()?;
-        Ok(output.inner)
+    pub fn finish(mut self) -> io::Result<W> {
+        self.settle()?;
+        self.output.inner.flush()?;
+        Ok(self.output.inner)
     }
 }
 
-impl<W: Write> Write for Output<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Output::Plain(out) => out.write(bytes),
-            Output::Gzip(out) => out.write(bytes),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Output::Plain(out) => out.flush(),
-            Output::Gzip(out) => out.flush(),
-        }
-    }
-}
-
-struct Counting<W> {
+/// An output behind a buffer of whole blocks.
+struct Output<W> {
     inner: W,
+    /// Bytes that arrived at `inner`.
     bytes: u64,
+    held: Held,
+    /// Bytes of blocks in `held`, before compression.
+    held_bytes: usize,
 }
 
-impl<W: Write> Write for Counting<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let n = self.inner.write(bytes)?;
-        self.bytes += n as u64;
-        Ok(n)
+/// Blocks that are not handed on yet.
+enum Held {
+    Plain(Vec<u8>),
+    /// One gzip member.
+    Gzip(Box<GzEncoder<Vec<u8>>>),
+}
+
+impl<W: Write> Output<W> {
+    fn hold(&mut self, blocks: &[u8]) -> io::Result<()> {
+        self.held_bytes += blocks.len();
+        match &mut self.held {
+            Held::Plain(held) => held.write_all(blocks),
+            Held::Gzip(member) => member.write_all(blocks),
+        }
+    }
+
+    #[inline]
+    fn is_full(&self) -> bool {
+        let most = if matches!(self.held, Held::Plain(_)) { MAX_HELD_BYTES } else { MAX_MEMBER_BYTES };
+        self.held_bytes >= most
+    }
+
+    fn settle(&mut self) -> io::Result<()> {
+        if self.held_bytes == 0 {
+            return Ok(());
+        }
+        self.held_bytes = 0;
+        match &mut self.held {
+            Held::Plain(held) => {
+                self.inner.write_all(held)?;
+                self.bytes += held.len() as u64;
+                held.clear();
+            }
+            Held::Gzip(member) => {
+                let bytes = std::mem::replace(member, new_member()).finish()?;
+                self.inner.write_all(&bytes)?;
+                self.bytes += bytes.len() as u64;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whole blocks only, as the tables are written.
+impl<W: Write> Write for Output<W> {
+    fn write(&mut self, blocks: &[u8]) -> io::Result<usize> {
+        self.hold(blocks)?;
+        if self.is_full() {
+            self.settle()?;
+        }
+        Ok(blocks.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
+        self.settle()
     }
+}
+
+impl Held {
+    fn new(compression: Compression) -> Held {
+        match compression {
+            Compression::Plain => Held::Plain(Vec::with_capacity(MAX_HELD_BYTES)),
+            Compression::Gzip => Held::Gzip(new_member()),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Held::Plain(held) => held.len(),
+            Held::Gzip(member) => member.get_ref().len(),
+        }
+    }
+}
+
+fn new_member() -> Box<GzEncoder<Vec<u8>>> {
+    Box::new(GzEncoder::new(Vec::new(), flate2::Compression::new(GZIP_LEVEL)))
 }
 
 #[cold]
@@ -150,7 +217,9 @@ fn too_long(kind: Kind, bytes: usize) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, format!("event `{symbol}` has {bytes} bytes, too many for a capture"))
 }
 
-const BUFFER_BYTES: usize = 64 * 1024;
+const MAX_HELD_BYTES: usize = 64 << 10;
+/// A member has a dictionary of its own, so short ones compress worse; at this length it makes 1 %.
+const MAX_MEMBER_BYTES: usize = 1 << 20;
 /// 0.5 microseconds per event against 2.0 of the usual level 6, for a file a third larger: a recording runs beside a
 /// sensor that must not lose events.
 const GZIP_LEVEL: u32 = 2;

@@ -98,3 +98,49 @@ fn progress_and_counters() {
     assert_eq!(reader.input_bytes(), bytes.len() as u64);
     assert_eq!((reader.counters().events, reader.counters().converted, reader.counters().sections), (4, 0, 1));
 }
+
+/// Takes so many bytes and no more, like a disk.
+struct Disk {
+    bytes: Vec<u8>,
+    capacity: usize,
+}
+
+impl std::io::Write for &mut Disk {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let room = self.capacity - self.bytes.len();
+        if room == 0 {
+            return Err(std::io::ErrorKind::StorageFull.into());
+        }
+        let taken = bytes.len().min(room);
+        self.bytes.extend_from_slice(&bytes[..taken]);
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_disk_that_fills_up_holds_a_whole_capture() {
+    for compression in [Compression::Plain, Compression::Gzip] {
+        let mut disk = Disk { bytes: Vec::new(), capacity: 300_001 };
+        let noise = (0..1000u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect::<Vec<u8>>();
+        let long = common::owned(0, Kind::SYSCALL_WRITE_X, &[&[0; 8], &noise, &[0; 8], &[0; 4]]);
+        let event = event::Event::decode(&long.raw, 0).unwrap();
+        let mut writer = Writer::new(&mut disk, compression, &full_snapshot()).unwrap();
+        let mut tries = 0;
+        while writer.event(&event, false).is_ok() {
+            tries += 1;
+            assert!(tries < 100_000, "the disk never fills");
+        }
+        let whole = writer.whole();
+        drop(writer);
+        assert!(whole.events > 0 && whole.events <= tries, "{compression:?}: {whole:?} after {tries} events");
+        let contents = read(&disk.bytes[..usize::try_from(whole.bytes).unwrap()]);
+        assert!(contents.errors.is_empty(), "{compression:?}: {:?}", contents.errors);
+        assert_eq!(contents.events.len() as u64, whole.events);
+        let mut full = Disk { bytes: Vec::new(), capacity: 100 };
+        assert!(Writer::new(&mut full, compression, &full_snapshot()).is_err(), "known at once");
+    }
+}

@@ -233,7 +233,11 @@ fn learn(args: &LearnArgs) -> Outcome {
     let eagerness = Eagerness { min_alerts: args.min_alerts, max_values: args.max_values };
     let lesson = watch::learn::learn(&args.capture, &prepared, eagerness).map_err(Failure::message)?;
     // The effect is for a person; the proposal may go to a file.
-    let _ = std::io::stderr().lock().write_all(lesson.effect.as_bytes());
+    let mut err = std::io::stderr().lock();
+    if let Some(fault) = &lesson.fault {
+        let _ = writeln!(err, "warning: {fault}: learned from what came before");
+    }
+    let _ = err.write_all(lesson.effect.as_bytes());
     print(&lesson.proposal)
 }
 

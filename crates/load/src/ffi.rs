@@ -143,7 +143,13 @@ pub fn figures(program: std::os::fd::BorrowedFd<'_>) -> Result<crate::live::Figu
         return Err(-status);
     }
     let instructions = info.xlated_prog_len / 8;
-    Ok(crate::live::Figures { instructions, jited_bytes: info.jited_prog_len, verified: info.verified_insns })
+    Ok(crate::live::Figures {
+        instructions,
+        jited_bytes: info.jited_prog_len,
+        verified: info.verified_insns,
+        runs: info.run_cnt,
+        run_nanos: info.run_time_ns,
+    })
 }
 
 /// Links objects into a new file; the error is a positive errno. libbpf-rs panics on the library's negative ones.

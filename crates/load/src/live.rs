@@ -63,7 +63,7 @@ pub fn test_run(program: BorrowedFd<'_>, input: &[u8], times: u32) -> Result<(u3
     })
 }
 
-/// Size and verification effort of a loaded program.
+/// Size, verification effort and run time of a loaded program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Figures {
     /// After the kernel's rewriting.
@@ -71,6 +71,9 @@ pub struct Figures {
     pub jited_bytes: u32,
     /// Instructions that the verifier walked through (Linux 5.16; 0 before).
     pub verified: u32,
+    /// Counted only while the sysctl `kernel.bpf_stats_enabled` is 1.
+    pub runs: u64,
+    pub run_nanos: u64,
 }
 
 /// Asks the kernel about a program (BPF_OBJ_GET_INFO_BY_FD).

@@ -225,6 +225,16 @@ impl Sensor {
         Ok(Stats { per_cpu, decode_errors: self.decode_errors, delivered: self.delivered, iterated: self.iterated })
     }
 
+    /// Runs and nanoseconds of every attached program, which the kernel counts while `kernel.bpf_stats_enabled` is 1.
+    pub fn program_runs(&self) -> Vec<(&'static str, u64, u64)> {
+        let runs = |name: &'static str| {
+            let program = self.object.program_fd(name).ok()?;
+            let figures = load::live::figures(program.as_fd()).ok()?;
+            Some((name, figures.runs, figures.run_nanos))
+        };
+        self.links.iter().filter_map(|(name, _)| runs(name)).collect()
+    }
+
     /// What is being watched.
     pub fn options(&self) -> &Options {
         &self.options

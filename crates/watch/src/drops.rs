@@ -2,6 +2,10 @@
 //! bucket. Loss is counted by the sensor in any case; this only decides when to speak up.
 
 use crate::config::Drops as DropsConfig;
+use crate::internal::Internal;
+use crate::judge::Judge;
+use crate::log::Log;
+use rules::Priority;
 
 /// Totals since the start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -18,6 +22,37 @@ pub struct Report {
     pub log: bool,
     pub alert: bool,
     pub exit: bool,
+}
+
+impl Report {
+    /// The alert about it, with the sensor's counters where there is a sensor.
+    pub fn alert(&self, stats: Option<&sensor::Stats>) -> Internal {
+        let rule = "Falco internal: syscall event drop";
+        let text = format!("{rule}. {} system calls dropped in last second.", self.lost);
+        let drops = stats.map_or(self.lost, sensor::Stats::drops);
+        let mut alert = Internal::new(rule, Priority::Debug, text)
+            .field("ebpf_enabled", if stats.is_some() { "1" } else { "0" })
+            .field("n_drops", drops.to_string())
+            .field("n_drops_page_faults", "0");
+        for counter in sensor::Counter::ALL {
+            alert = alert.field(counter.name(), stats.map_or(0, |stats| stats.total(counter)).to_string());
+        }
+        alert
+    }
+
+    /// Does what is configured about it; true when the run has to end.
+    pub fn act(&self, alert: &Internal, judge: &Judge, (ts, log): (u64, &Log)) -> bool {
+        if self.log {
+            log.debug(&alert.text);
+        }
+        if self.alert {
+            judge.internal(alert, ts);
+        }
+        if self.exit {
+            log.critical(&alert.text);
+        }
+        self.exit
+    }
 }
 
 /// Compares totals every second.
@@ -37,9 +72,8 @@ pub struct DropMonitor {
 impl DropMonitor {
     pub fn new(config: DropsConfig) -> Self {
         let tokens = config.max_burst;
-        let config = if config.simulate { DropsConfig { threshold: 0.0, ..config } } else { config };
         DropMonitor {
-            config,
+            config: effective(config),
             next_check: 0,
             last: Totals::default(),
             tokens,
@@ -48,6 +82,12 @@ impl DropMonitor {
             occurrences: 0,
             actions: 0,
         }
+    }
+
+    /// Goes on with other thresholds and actions; what was counted stays.
+    pub fn reconfigure(&mut self, config: DropsConfig) {
+        self.tokens = self.tokens.min(config.max_burst);
+        self.config = effective(config);
     }
 
     /// Whether a second of event time has passed, so that [`check`](Self::check) wants totals.
@@ -96,6 +136,13 @@ impl DropMonitor {
     }
 }
 
+/// Simulated drops are told however few they are.
+fn effective(config: DropsConfig) -> DropsConfig {
+    if config.simulate { DropsConfig { threshold: 0.0, ..config } } else { config }
+}
+
+/// Why a run ends whose configured action about loss is `exit`.
+pub const DROP_MANAGER_ERROR: &str = "Drop manager internal error: events were lost and the configured action is exit";
 const SECOND: u64 = 1_000_000_000;
 
 #[cfg(test)]

@@ -1,14 +1,17 @@
 //! Proposing exceptions from what a capture of normal work raises: a capture and rules come in; per rule the combinations
-//! of process and file behind its alerts become exception values, and a second replay with them shows exactly which
-//! alerts they would silence. Nothing is changed: the proposal is text for a person to judge.
+//! of process and file or server behind its alerts become exception values, and a second replay with them shows exactly
+//! which alerts they would silence. Only values that can come again are named: no client ports, no process numbers.
+//! Nothing is changed: the proposal is text for a person to judge.
 
 use crate::cases::{each_event, matching, new_engine};
 use crate::prepare::{Prepared, setup};
+use crate::replay::STANDARD_INPUT;
 use bumpalo::Bump;
 use engine::{Context, is_judged};
 use event::Catalogue;
 use rules::output::OutputFormat;
 use rules::{Loader, Matching, Program, Rule, RuleSet};
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -20,6 +23,8 @@ pub struct Lesson {
     pub proposal: String,
     /// What the proposal silences and what stays, by rule.
     pub effect: String,
+    /// The capture is cut or damaged: only what came before counts.
+    pub fault: Option<String>,
 }
 
 /// How eagerly to propose.
@@ -31,19 +36,22 @@ pub struct Eagerness {
     pub max_values: usize,
 }
 
-/// Alerts of one rule by the values of its fields.
-type Combinations = BTreeMap<Vec<String>, u64>;
+/// Alerts of one rule by the values of its fields; `None` where an alert has nothing to compare.
+type Combinations = BTreeMap<Vec<Option<String>>, u64>;
 
 /// Learns from `path`.
 ///
 /// # Errors
 /// The capture cannot be read, or the proposal does not load (which would be a defect).
 pub fn learn(path: &Path, prepared: &Prepared, eagerness: Eagerness) -> Result<Lesson, String> {
-    let seen = observe(path, prepared)?;
+    if path == Path::new(STANDARD_INPUT) {
+        return Err("a capture to learn from is read twice: give the name of a file".to_owned());
+    }
+    let (seen, fault) = observe(path, prepared)?;
     let proposals: Vec<Proposal<'_>> = seen.iter().filter_map(|seen| propose(seen, eagerness)).collect();
     let text: String = proposals.iter().map(Proposal::text).collect();
     let after = replay_with(path, prepared, &text)?;
-    Ok(Lesson { effect: effect(&seen, &after, eagerness), proposal: header(&proposals) + &text })
+    Ok(Lesson { effect: effect(&seen, &after, eagerness), proposal: header(&proposals) + &text, fault })
 }
 
 /// One rule and what raised it.
@@ -51,15 +59,19 @@ struct Observed<'p> {
     rule: &'p Rule,
     fields: Vec<&'static str>,
     formats: Vec<OutputFormat>,
+    /// Tells files from sockets; `None` where the rule's source has no such field.
+    fd_kind: Option<OutputFormat>,
     combinations: Combinations,
     alerts: u64,
+    /// Alerts about a file or socket that has no name to expect again.
+    nameless: u64,
 }
 
-fn observe<'p>(path: &Path, prepared: &'p Prepared) -> Result<Vec<Observed<'p>>, String> {
+fn observe<'p>(path: &Path, prepared: &'p Prepared) -> Result<(Vec<Observed<'p>>, Option<String>), String> {
     let program = prepared.rules.program(Matching::All);
     let catalogue = prepared.rules.catalogue();
     let mut observed: Vec<Observed<'p>> = prepared.rules.rules().iter().map(|rule| watched(rule, catalogue)).collect();
-    each_event(path, &mut new_engine(prepared), &mut |engine, event| {
+    let fault = each_event(path, &mut new_engine(prepared), &mut |engine, event| {
         if !is_judged(event.kind) {
             return;
         }
@@ -71,11 +83,12 @@ fn observe<'p>(path: &Path, prepared: &'p Prepared) -> Result<Vec<Observed<'p>>,
             }
         }
     })?;
-    Ok(observed)
+    Ok((observed, fault))
 }
 
 fn watched<'p>(rule: &'p Rule, catalogue: &Catalogue) -> Observed<'p> {
-    let mentions = |field: &str| rule.output.fields().iter().any(|f| f.text == field) || rule.condition.contains(field);
+    let mentions =
+        |field: &str| rule.output.fields().iter().any(|f| f.text.starts_with(field)) || rule.condition.contains(field);
     let compile = |field: &str| OutputFormat::compile(&format!("%{field}"), &rule.source, catalogue).ok();
     let fields: Vec<&'static str> = CANDIDATES
         .iter()
@@ -83,68 +96,112 @@ fn watched<'p>(rule: &'p Rule, catalogue: &Catalogue) -> Observed<'p> {
         .map(|(field, _)| *field)
         .collect();
     let formats = fields.iter().filter_map(|field| compile(field)).collect();
-    Observed { rule, fields, formats, combinations: Combinations::new(), alerts: 0 }
+    let fd_kind = compile("fd.typechar");
+    Observed { rule, fields, formats, fd_kind, combinations: Combinations::new(), alerts: 0, nameless: 0 }
 }
 
 impl Observed<'_> {
     fn note(&mut self, context: &Context<'_>, arena: &Bump) {
-        let value = |format: &OutputFormat| {
+        self.alerts += 1;
+        let print = |format: &OutputFormat| {
             let mut out = Vec::new();
             format.render(context, arena, &mut out);
             String::from_utf8_lossy(&out).into_owned()
         };
-        self.alerts += 1;
-        let values = self.formats.iter().map(value).collect();
-        *self.combinations.entry(values).or_default() += 1;
+        let fd_kind = self.fd_kind.as_ref().map(print).unwrap_or_default();
+        let is_file = matches!(fd_kind.as_str(), "f" | "d");
+        let value = |(field, format): (&&str, &OutputFormat)| {
+            // The name of a socket holds the client's port, that of a pipe is empty: neither comes again.
+            let applies = is_file || !matches!(*field, "fd.name" | "fd.directory");
+            Some(print(format)).filter(|value| applies && is_stable(value))
+        };
+        let values: Vec<Option<String>> = self.fields.iter().zip(&self.formats).map(value).collect();
+        let names_fd = |(field, value): (&&str, &Option<String>)| field.starts_with("fd.") && value.is_some();
+        let is_about_fd = self.fields.iter().any(|field| field.starts_with("fd.")) && !matches!(&*fd_kind, "" | "<NA>");
+        // Without file or server, the exception would silence everything that the process does.
+        if is_about_fd && !self.fields.iter().zip(&values).any(names_fd) {
+            self.nameless += 1;
+        } else {
+            *self.combinations.entry(values).or_default() += 1;
+        }
     }
 }
 
-/// Exception values for one rule.
+/// Whether a value can stand in an exception as it is, and can come again.
+fn is_stable(value: &str) -> bool {
+    let is_text =
+        !value.is_empty() && value != "<NA>" && !value.contains(['"', '\\']) && !value.chars().any(char::is_control);
+    let names_process = value.strip_prefix("/proc/").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    is_text && !names_process
+}
+
+/// Exceptions for one rule.
 struct Proposal<'o> {
     rule: &'o Rule,
+    exceptions: Vec<Exception>,
+}
+
+/// Values of fields that occur together.
+struct Exception {
     fields: Vec<&'static str>,
     values: Vec<(Vec<String>, u64)>,
 }
 
-/// By file name, or by directory where there are too many names.
+/// By file name and server address, or more widely where there are too many of them.
 fn propose<'o>(observed: &'o Observed<'_>, eagerness: Eagerness) -> Option<Proposal<'o>> {
-    propose_without("fd.directory", observed, eagerness).or_else(|| propose_without("fd.name", observed, eagerness))
+    WIDER_AND_WIDER.iter().find_map(|left_out| propose_without(left_out, observed, eagerness))
 }
 
-fn propose_without<'o>(left_out: &str, observed: &'o Observed<'_>, eagerness: Eagerness) -> Option<Proposal<'o>> {
-    // A field that some alert lacks cannot be compared: `=` is never true of an absent field.
-    let is_complete = |at: usize| observed.combinations.keys().all(|all| all.get(at).is_some_and(|v| is_usable(v)));
-    let is_wanted = |at: &usize| observed.fields.get(*at).is_some_and(|field| *field != left_out) && is_complete(*at);
-    let keep: Vec<usize> = (0..observed.fields.len()).filter(is_wanted).collect();
-    let mut merged: Combinations = BTreeMap::new();
+fn propose_without<'o>(
+    left_out: &[&str],
+    observed: &'o Observed<'_>,
+    eagerness: Eagerness,
+) -> Option<Proposal<'o>> {
+    // An exception compares all its fields, and `=` is never true of an absent one: alerts that have the same fields
+    // share an exception.
+    let mut by_fields: BTreeMap<Vec<usize>, BTreeMap<Vec<String>, u64>> = BTreeMap::new();
     for (values, count) in &observed.combinations {
-        let kept = keep.iter().filter_map(|at| values.get(*at).cloned()).collect();
-        *merged.entry(kept).or_default() += count;
+        let is_left_out = |at: usize| observed.fields.get(at).is_some_and(|field| left_out.contains(field));
+        let there = values.iter().enumerate().filter(|(at, _)| !is_left_out(*at));
+        let (fields, values): (Vec<usize>, Vec<String>) =
+            there.filter_map(|(at, value)| Some((at, value.clone()?))).unzip();
+        *by_fields.entry(fields).or_default().entry(values).or_default() += count;
     }
-    let values: Vec<_> = merged.into_iter().filter(|(_, count)| *count >= eagerness.min_alerts).collect();
-    let fields: Vec<&'static str> = keep.iter().filter_map(|at| observed.fields.get(*at).copied()).collect();
-    let is_reasonable = !values.is_empty() && values.len() <= eagerness.max_values && !fields.is_empty();
-    is_reasonable.then_some(Proposal { rule: observed.rule, fields, values })
-}
-
-/// Whether a value can stand in an exception as it is.
-fn is_usable(value: &str) -> bool {
-    !value.is_empty() && value != "<NA>" && !value.contains(['"', '\\']) && !value.chars().any(char::is_control)
+    let exceptions: Vec<Exception> = by_fields
+        .into_iter()
+        .map(|(fields, values)| Exception {
+            fields: fields.iter().filter_map(|at| observed.fields.get(*at).copied()).collect(),
+            values: values.into_iter().filter(|(_, count)| *count >= eagerness.min_alerts).collect(),
+        })
+        .filter(|exception| !exception.values.is_empty() && !exception.fields.is_empty())
+        .collect();
+    let count: usize = exceptions.iter().map(|exception| exception.values.len()).sum();
+    (1..=eagerness.max_values).contains(&count).then_some(Proposal { rule: observed.rule, exceptions })
 }
 
 impl Proposal<'_> {
     fn text(&self) -> String {
-        let comps = vec!["="; self.fields.len()].join(", ");
-        let mut text = format!(
-            "- rule: {}\n  exceptions:\n  - name: {EXCEPTION}\n    fields: [{}]\n    comps: [{comps}]\n    values:\n",
-            quoted(&self.rule.name),
-            self.fields.join(", ")
-        );
-        for (values, count) in &self.values {
-            let list: Vec<String> = values.iter().map(|value| quoted(value)).collect();
-            let _ = writeln!(text, "    - [{}]   # alerts: {count}", list.join(", "));
+        let mut text = format!("- rule: {}\n  exceptions:\n", quoted(&self.rule.name));
+        for exception in &self.exceptions {
+            text += &exception.text(&self.rule.name);
         }
         text + "  override:\n    exceptions: append\n"
+    }
+}
+
+impl Exception {
+    fn text(&self, rule: &str) -> String {
+        let comps = vec!["="; self.fields.len()].join(", ");
+        let fields = self.fields.join(", ");
+        let mut values = String::new();
+        for (combination, count) in &self.values {
+            let list: Vec<String> = combination.iter().map(|value| quoted(value)).collect();
+            let _ = writeln!(values, "    - [{}]   # alerts: {count}", list.join(", "));
+        }
+        // Exceptions of earlier proposals must not have the same name.
+        let digest = Sha256::digest(format!("{rule}\n{fields}\n{values}"));
+        let digest: String = digest.iter().take(3).map(|byte| format!("{byte:02x}")).collect();
+        format!("  - name: learned_{digest}\n    fields: [{fields}]\n    comps: [{comps}]\n    values:\n{values}")
     }
 }
 
@@ -192,6 +249,9 @@ fn effect(seen: &[Observed<'_>], after: &BTreeMap<String, u64>, eagerness: Eager
         let stay = after.get(&observed.rule.name).copied().unwrap_or(0);
         let silenced = observed.alerts.saturating_sub(stay);
         let why = match observed.combinations.len() {
+            _ if silenced == 0 && observed.nameless == observed.alerts => {
+                "  (no file or server to name: tune the rule itself)"
+            }
             count if silenced == 0 && count > eagerness.max_values => {
                 "  (too many different ones: tune the rule itself)"
             }
@@ -207,9 +267,11 @@ fn effect(seen: &[Observed<'_>], after: &BTreeMap<String, u64>, eagerness: Eager
 const CANDIDATES: &[(&str, &str)] = &[
     ("proc.name", ""),
     ("proc.pname", ""),
-    ("fd.directory", "fd.name"),
-    ("fd.name", "fd.name"),
-    ("fd.sport", "fd.sport"),
+    ("fd.directory", "fd."),
+    ("fd.name", "fd."),
+    ("fd.sip", "fd."),
+    ("fd.sport", "fd."),
     ("container.image.repository", "container.image.repository"),
 ];
-const EXCEPTION: &str = "learned";
+/// What to leave out of [`CANDIDATES`], attempt by attempt.
+const WIDER_AND_WIDER: &[&[&str]] = &[&["fd.directory"], &["fd.name"], &["fd.name", "fd.sip"]];

@@ -4,11 +4,11 @@
 
 use crate::blindness::{self, Needs};
 use crate::config::{Config, Kind};
-use crate::drops::{DropMonitor, Report as Loss, Totals};
+use crate::drops::{DROP_MANAGER_ERROR, DropMonitor, Totals};
 use crate::internal::Internal;
 use crate::judge::{Judge, Verdict};
 use crate::log::Log;
-use crate::metrics::{Collector, Facts};
+use crate::metrics::{Collector, Facts, Kernel};
 use crate::names::Resolver;
 use crate::options::Options;
 use crate::outputs::{Outputs, Setup};
@@ -45,13 +45,9 @@ pub fn run(prepared: Prepared, options: &Options, (log, signals): (&Log, &Signal
     sd::ready("watching");
     let end = live.watch(sensor, signals);
     sd::stopping();
-    let report = live.finish(options);
-    match end {
-        End::Stop => Ok(report),
-        End::DropManager => Err(RunError::Other(
-            "Drop manager internal error: events were lost and the configured action is exit".into(),
-        )),
-    }
+    let mut report = live.finish(options);
+    report.fault = (end == End::DropManager).then(|| DROP_MANAGER_ERROR.to_owned());
+    Ok(report)
 }
 
 /// Why watching ended.
@@ -97,7 +93,7 @@ impl<'a> Live<'a> {
         let mut engine = Engine::new(engine_options);
         engine.seed(snapshot);
         engine.set_proc_source(Box::new(processes::Lookup::new(boot_ns, prepared.config.containers())));
-        let metrics = Collector::start(&prepared.config, Facts::of(&prepared), log)?;
+        let metrics = Collector::start(&prepared.config, Facts::of(&prepared), true, log)?;
         Ok(Live {
             recorder,
             triggered,
@@ -205,6 +201,9 @@ impl<'a> Live<'a> {
         if self.judge.desk.noise.is_due(now_ns()) {
             self.judge.tell_held_back(now_ns());
         }
+        if let Some(recorder) = &mut self.recorder {
+            recorder.settle(now, self.log);
+        }
         if self.judge.desk.outputs.all_closed() {
             self.log.error("no output has a reader any more, stopping");
             return Some(End::Stop);
@@ -217,7 +216,7 @@ impl<'a> Live<'a> {
             self.read_counters(sensor);
         }
         if wants_metrics {
-            self.metrics.collect(&self.judge, &self.stats);
+            self.metrics.collect(&self.judge, Some(Kernel { stats: &self.stats, sensor }));
         }
         let is_over = self.max_time.is_some_and(|max| now.duration_since(self.started) >= max);
         self.check_losses().or(is_over.then_some(End::Stop))
@@ -230,18 +229,8 @@ impl<'a> Live<'a> {
         }
         let totals = Totals { events: self.stats.total(sensor::Counter::Events), drops: self.stats.drops() };
         let loss = self.drops.check(ts, totals)?;
-        let alert = loss_alert(&loss, &self.stats);
-        if loss.log {
-            self.log.debug(&alert.text);
-        }
-        if loss.alert {
-            self.judge.internal(&alert, ts);
-        }
-        if loss.exit {
-            self.log.critical(&alert.text);
-            return Some(End::DropManager);
-        }
-        None
+        let ends = loss.act(&loss.alert(Some(&self.stats)), &self.judge, (ts, self.log));
+        ends.then_some(End::DropManager)
     }
 
     /// A timeout is a stretch of [`TIMEOUT`] without events, however often the rings were looked at meanwhile.
@@ -265,10 +254,16 @@ impl<'a> Live<'a> {
             }
             News::Ready(fresh) => {
                 let begin = Instant::now();
+                let prepared_within = fresh.prepared_within;
                 sd::reloading();
                 self.swap(*fresh, sensor);
-                let micros = begin.elapsed().as_micros();
-                self.log.info(&format!("rules and configuration reloaded (swapped within {micros} microseconds)"));
+                let swapped_within = begin.elapsed();
+                self.metrics.count_reload(prepared_within, swapped_within);
+                self.log.info(&format!(
+                    "rules and configuration reloaded (compiled within {} ms beside the old ones, swapped within {} microseconds)",
+                    prepared_within.as_millis(),
+                    swapped_within.as_micros()
+                ));
                 sd::ready("watching");
             }
         }
@@ -280,12 +275,18 @@ impl<'a> Live<'a> {
             Some(Err(error)) => self.log.error(&format!("system calls for the new rules: {error}")),
             None => {}
         }
-        self.config = fresh.config;
-        self.drops = DropMonitor::new(self.config.drops.clone());
-        self.metrics.reloaded(fresh.facts);
+        let old = std::mem::replace(&mut self.config, fresh.config);
+        if self.config.capture != old.capture {
+            if let Some(triggered) = &mut self.triggered {
+                triggered.finish(self.log);
+            }
+            self.triggered = Triggered::new(self.config.capture.clone());
+        }
+        self.drops.reconfigure(self.config.drops.clone());
+        self.metrics.reloaded(fresh.facts, self.config.metrics.as_ref(), self.log);
         self.names = Resolver::start(fresh.verdict.host_names());
-        let old = self.judge.swap(fresh.verdict, fresh.outputs);
-        self.reloader.retire(old);
+        self.reloader.retire(self.judge.swap(fresh.verdict, fresh.outputs));
+        self.log.reconfigure(self.config.log, self.config.style.iso_time, "falco", &self.config.syslog_socket);
     }
 
     fn finish(mut self, options: &Options) -> Report {
@@ -305,7 +306,8 @@ impl<'a> Live<'a> {
             let (events, drops) = (self.stats.total(sensor::Counter::Events), self.stats.drops());
             report.notes.push(format!("Driver Events:{events}\nDriver Drops:{drops}"));
         }
-        self.judge.into_outputs().finish(FINISH_PATIENCE);
+        report.notes.extend(self.reloader.unseen_losses());
+        report.notes.extend(self.judge.into_outputs().finish(FINISH_PATIENCE));
         report
     }
 }
@@ -358,20 +360,6 @@ fn warn_about(selection: &syscalls::Selection, needs: &Needs, log: &Log) {
         ));
         blindness::report_unselected(&selection.missing, needs, log);
     }
-}
-
-fn loss_alert(loss: &Loss, stats: &sensor::Stats) -> Internal {
-    let rule = "Falco internal: syscall event drop";
-    let mut alert =
-        Internal::new(rule, Priority::Debug, format!("{rule}. {} system calls dropped in last second.", loss.lost))
-            .field("ebpf_enabled", "1")
-            .field("n_drops", stats.drops().to_string())
-            // Consumers know it; here a read that faults leaves a parameter empty and never costs an event.
-            .field("n_drops_page_faults", "0");
-    for counter in sensor::Counter::ALL {
-        alert = alert.field(counter.name(), stats.total(counter).to_string());
-    }
-    alert
 }
 
 fn silence_alert(count: u32, last_event_ts: u64) -> Internal {

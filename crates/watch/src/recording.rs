@@ -1,6 +1,6 @@
 //! Writing events to capture files: everything (`--record`), or from the moment a rule matches until its time is over.
 //! Events come in as they were judged, capture files go out. A recording that fails says so once and stops; watching goes
-//! on without it.
+//! on without it, and what is left of the file is a capture or nothing.
 
 use crate::config::Capture as CaptureConfig;
 use crate::internal::Internal;
@@ -13,6 +13,7 @@ use rules::{Priority, RuleId, RuleSet};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// All events into one file.
 pub struct Recorder {
@@ -21,6 +22,7 @@ pub struct Recorder {
     pub events: u64,
     /// Events that no capture block can hold.
     pub too_large: u64,
+    settled: Instant,
 }
 
 impl Recorder {
@@ -33,10 +35,9 @@ impl Recorder {
             Some(extension) if extension == "gz" => Compression::Gzip,
             _ => Compression::Plain,
         };
-        let wrong = |error: io::Error| format!("recording `{}`: {error}", path.display());
-        let file = File::create(path).map_err(wrong)?;
-        let writer = Writer::new(file, compression, snapshot).map_err(wrong)?;
-        Ok(Recorder { path: path.to_owned(), writer: Some(writer), events: 0, too_large: 0 })
+        let writer = create(path, compression, snapshot)?;
+        let (path, settled) = (path.to_owned(), Instant::now());
+        Ok(Recorder { path, writer: Some(writer), events: 0, too_large: 0, settled })
     }
 
     /// Appends one event.
@@ -49,22 +50,34 @@ impl Recorder {
         }
     }
 
-    fn give_up(&mut self, error: &io::Error, log: &Log) {
-        log.error(&format!("recording `{}`: {error}: stopped after {} events", self.path.display(), self.events));
-        self.writer = None;
+    /// Once a second: what was recorded so far survives a crash.
+    pub fn settle(&mut self, now: Instant, log: &Log) {
+        if now.duration_since(self.settled) < SETTLE_EVERY {
+            return;
+        }
+        self.settled = now;
+        self.settle_now(log);
+    }
+
+    fn settle_now(&mut self, log: &Log) {
+        if let Some(writer) = &mut self.writer
+            && let Err(error) = writer.settle()
+        {
+            self.give_up(&error, log);
+        }
     }
 
     /// A new section: a capture that is being replayed started anew.
     pub fn section(&mut self, snapshot: &Snapshot, log: &Log) {
         if let Some(writer) = &mut self.writer
-            && let Err(error) = writer.section(snapshot)
+            && let Err(error) = writer.settle().and_then(|()| writer.section(snapshot))
         {
             self.give_up(&error, log);
         }
     }
 
     /// Completes the file.
-    pub fn finish(self, log: &Log) {
+    pub fn finish(mut self, log: &Log) {
         if self.too_large > 0 {
             log.warning(&format!(
                 "recording `{}`: {} events are missing: too large for a capture",
@@ -72,11 +85,52 @@ impl Recorder {
                 self.too_large
             ));
         }
-        match self.writer.map(Writer::finish) {
-            Some(Ok(_)) => log.info(&format!("Recorded {} events to {}", self.events, self.path.display())),
-            Some(Err(error)) => log.error(&format!("recording `{}`: {error}", self.path.display())),
-            None => {}
+        self.settle_now(log);
+        if self.writer.is_some() {
+            log.info(&format!("Recorded {} events to {}", self.events, self.path.display()));
         }
+    }
+
+    fn give_up(&mut self, error: &io::Error, log: &Log) {
+        if let Some(writer) = self.writer.take() {
+            log.error(&salvage(&self.path, writer, error));
+        }
+    }
+}
+
+/// A new capture at `path`; nothing is left there when it cannot be begun.
+fn create(path: &Path, compression: Compression, snapshot: &Snapshot) -> Result<Writer<File>, String> {
+    let wrong = |error: &io::Error| format!("recording `{}`: {error}", path.display());
+    let file = File::create(path).map_err(|error| wrong(&error))?;
+    Writer::new(file, compression, snapshot).map_err(|error| {
+        remove(path);
+        wrong(&error)
+    })
+}
+
+/// Cuts the file at `path`, whose writing failed, to the capture that is whole, and tells what is left.
+fn salvage(path: &Path, writer: Writer<File>, error: &io::Error) -> String {
+    let whole = writer.whole();
+    drop(writer);
+    let cut = || File::options().write(true).open(path).and_then(|file| file.set_len(whole.bytes));
+    let left = match whole.events {
+        0 => {
+            remove(path);
+            "nothing was kept".to_owned()
+        }
+        events => match cut() {
+            Ok(()) => format!("the first {events} events are kept, the file is complete with them"),
+            Err(error) => format!("the first {events} events are whole, but not what follows them: {error}"),
+        },
+    };
+    format!("recording `{}`: {error}: recording ended, {left}", path.display())
+}
+
+/// Only files: a device or a pipe is not ours.
+fn remove(path: &Path) {
+    if path.symlink_metadata().is_ok_and(|metadata| metadata.is_file()) {
+        // It is empty or of no use; one that stays says so to every reader.
+        let _ = std::fs::remove_file(path);
     }
 }
 
@@ -123,10 +177,10 @@ impl Triggered {
 
     /// Completes the open recording.
     pub fn finish(&mut self, log: &Log) {
-        if let Some(open) = self.open.take()
-            && let Err(error) = open.writer.finish()
+        if let Some(mut open) = self.open.take()
+            && let Err(error) = open.writer.settle()
         {
-            log.error(&format!("recording `{}`: {error}", open.path.display()));
+            log.error(&salvage(&open.path, open.writer, &error));
         }
     }
 
@@ -141,13 +195,12 @@ impl Triggered {
     fn begin(&mut self, ts: u64, deadline: u64, engine: &Engine, log: &Log) {
         let path = PathBuf::from(format!("{}_{ts:020}_{:020}.scap", self.config.path_prefix, engine.events()));
         let snapshot = engine.state().snapshot();
-        let writer = File::create(&path).and_then(|file| Writer::new(file, Compression::Gzip, &snapshot));
-        match writer {
+        match create(&path, Compression::Gzip, &snapshot) {
             Ok(writer) => {
                 self.files += 1;
                 self.open = Some(Open { writer, path, deadline });
             }
-            Err(error) => log.error(&format!("recording `{}`: {error}", path.display())),
+            Err(error) => log.error(&error),
         }
     }
 
@@ -156,8 +209,9 @@ impl Triggered {
         if let Err(error) = open.writer.event(event, false)
             && error.kind() != io::ErrorKind::InvalidInput
         {
-            log.error(&format!("recording `{}`: {error}", open.path.display()));
-            self.open = None;
+            if let Some(open) = self.open.take() {
+                log.error(&salvage(&open.path, open.writer, &error));
+            }
             return None;
         }
         let written = open.writer.output_bytes();
@@ -175,5 +229,6 @@ fn full(max_mb: u64, written: u64) -> Internal {
     Internal::new(rule, Priority::Informational, rule).field("max_file_size_mb", max_mb).field("written_bytes", written)
 }
 
+const SETTLE_EVERY: Duration = Duration::from_secs(1);
 const NS_PER_MS: u64 = 1_000_000;
 const MIB: u64 = 1 << 20;

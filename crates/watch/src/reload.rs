@@ -10,13 +10,14 @@ use crate::metrics::Facts;
 use crate::options::Options;
 use crate::outputs::{Outputs, Setup};
 use crate::prepare::{configure, prepare, watched_paths};
+use crate::replay::wants_colour;
 use crate::syscalls;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use event::Sc;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -35,6 +36,8 @@ pub struct Fresh {
     pub facts: Facts,
     /// `None` = outputs did not change.
     pub outputs: Option<Outputs>,
+    /// Reading and compiling, beside what runs.
+    pub prepared_within: Duration,
 }
 
 /// The event loop's side of the reloading thread.
@@ -43,6 +46,8 @@ pub struct Reloader {
     news: Receiver<News>,
     /// What was replaced goes back to the other thread, so that freeing it does not hold up events.
     retired: Sender<Retired>,
+    /// Losses of replaced outputs that no log shows.
+    unseen: Arc<Mutex<Vec<String>>>,
 }
 
 /// What was in force before.
@@ -63,8 +68,10 @@ impl Reloader {
     pub fn start(watched: Watched, options: &Options, log: &Log) -> Reloader {
         let shared = Arc::new(Shared::default());
         let ((news_in, news), (retired, retired_out)) = (unbounded(), unbounded());
+        let unseen = Arc::new(Mutex::new(Vec::new()));
         let work = Work {
             shared: shared.clone(),
+            unseen: unseen.clone(),
             news: news_in,
             retired: retired_out,
             watched,
@@ -75,7 +82,7 @@ impl Reloader {
         if let Err(error) = std::thread::Builder::new().name("reload".into()).spawn(move || work.run()) {
             log.error(&format!("reload thread: {error}: rules cannot be reloaded"));
         }
-        Reloader { shared, news, retired }
+        Reloader { shared, news, retired, unseen }
     }
 
     /// Asks for a reload.
@@ -100,6 +107,11 @@ impl Reloader {
     pub fn retire(&self, old: Retired) {
         // Without the thread it is freed here.
         let _ = self.retired.send(old);
+    }
+
+    /// What outputs that were replaced lost, as far as no log shows it.
+    pub fn unseen_losses(&self) -> Vec<String> {
+        std::mem::take(&mut *self.unseen.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -150,7 +162,7 @@ fn output_key(config: &Config) -> String {
 fn fixed_key(config: &Config) -> String {
     format!(
         "{:?}",
-        (&config.web, &config.metrics, config.sensor, config.snaplen, config.threads, &config.capture, config.kind)
+        (&config.web, config.sensor, config.snaplen, config.threads, config.kind)
     )
 }
 
@@ -161,6 +173,7 @@ struct Work {
     watched: Watched,
     options: Options,
     log: Log,
+    unseen: Arc<Mutex<Vec<String>>>,
     /// Files that were not there when the watches were set.
     missing: Vec<PathBuf>,
 }
@@ -203,18 +216,18 @@ impl Work {
     }
 
     fn fresh(&mut self) -> Result<Fresh, String> {
+        let begun = Instant::now();
         let config = configure(&self.options).map_err(|e| e.to_string())?;
         let prepared = prepare(&self.options, config, &self.log).map_err(|e| e.to_string())?;
         let watched = Watched::of(&prepared);
         let outputs = (watched.outputs != self.watched.outputs).then(|| {
-            let setup = Setup { ident: "falco", lossless: false, colour: false };
+            let colour = wants_colour(&prepared.config);
+            let setup = Setup { ident: "falco", lossless: false, colour };
             Outputs::start(&prepared.config, setup, &self.log)
         });
         let outputs = outputs.transpose().map_err(|e| e.to_string())?;
         if watched.fixed != self.watched.fixed {
-            self.log.warning(
-                "changes of engine, falco_libs, webserver, metrics and capture take effect with the next start",
-            );
+            self.log.warning("changes of engine, falco_libs and webserver take effect with the next start");
         }
         // Compared with what runs, not with what was read last.
         self.watched = Watched { fixed: std::mem::take(&mut self.watched.fixed), ..watched };
@@ -225,6 +238,7 @@ impl Work {
             needs: Needs::of(&prepared),
             facts: Facts::of(&prepared),
             outputs,
+            prepared_within: begun.elapsed(),
             config: prepared.config,
         })
     }
@@ -232,7 +246,8 @@ impl Work {
     fn free_retired(&self) {
         while let Ok(old) = self.retired.try_recv() {
             if let Some(outputs) = old.outputs {
-                outputs.finish(FINISH_PATIENCE);
+                let losses = outputs.finish(FINISH_PATIENCE);
+                self.unseen.lock().unwrap_or_else(PoisonError::into_inner).extend(losses);
             }
             drop(old.verdict);
         }

@@ -3,9 +3,10 @@
 //! nothing is lost.
 
 use crate::config::Config;
-use crate::drops::{DropMonitor, Totals};
+use crate::drops::{DROP_MANAGER_ERROR, DropMonitor, Totals};
 use crate::judge::{Judge, Verdict};
 use crate::log::Log;
+use crate::metrics::{Collector, Facts};
 use crate::names::Resolver;
 use crate::options::Options;
 use crate::outputs::{Outputs, Setup, SetupError};
@@ -18,7 +19,7 @@ use capture::{Item, Reader, Record};
 use engine::Engine;
 use event::snapshot::Snapshot;
 use std::fs::File;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Read};
 use std::path::Path;
 use std::time::Duration;
 
@@ -74,18 +75,29 @@ pub fn run(
     progress: Progress<'_>,
 ) -> Result<Report, RunError> {
     let name = || path.display().to_string();
-    let file = File::open(path).map_err(|cause| RunError::Open { path: name(), cause })?;
-    let size = file.metadata().map_or(0, |metadata| metadata.len());
-    let mut reader = Reader::open(file).map_err(|cause| RunError::Capture { path: name(), cause })?;
+    let (input, size) = open(path).map_err(|cause| RunError::Open { path: name(), cause })?;
+    let mut reader = Reader::open(input).map_err(|cause| RunError::Capture { path: name(), cause })?;
     log.info(&format!("Replaying events from the capture file: {}", path.display()));
     let mut run = Run::start(prepared, options, log, reader.take_snapshot())?;
     let end = run.read(&mut reader, signals, &mut |read| progress(read, size));
     let mut report = run.finish(options);
-    if let End::Fault(fault) = end {
-        report.fault = Some(format!("capture `{}`: {fault}", path.display()));
-    }
+    report.fault = match end {
+        End::Fault(fault) => Some(format!("capture `{}`: {fault}", path.display())),
+        End::DropManager => Some(DROP_MANAGER_ERROR.to_owned()),
+        _ => None,
+    };
     tell_gaps(&reader, &mut report);
     Ok(report)
+}
+
+/// The capture at `path`, or on standard input for `-`, and how long it is: 0 = unknown.
+pub(crate) fn open(path: &Path) -> io::Result<(Box<dyn Read>, u64)> {
+    if path == Path::new(STANDARD_INPUT) {
+        return Ok((Box::new(io::stdin().lock()), 0));
+    }
+    let file = File::open(path)?;
+    let size = file.metadata().map_or(0, |metadata| metadata.len());
+    Ok((Box::new(file), size))
 }
 
 /// A replay under way.
@@ -96,6 +108,7 @@ struct Run<'a> {
     triggered: Option<Triggered>,
     summary: Option<Summary>,
     drops: DropMonitor,
+    metrics: Collector,
     max_ns: Option<u64>,
     first_ts: u64,
     bad_events: u64,
@@ -107,6 +120,7 @@ enum End {
     Limit,
     Signal,
     ReadersGone,
+    DropManager,
     Fault(String),
 }
 
@@ -129,19 +143,23 @@ impl<'a> Run<'a> {
             triggered,
             summary: options.summary.then(Summary::default),
             drops: DropMonitor::new(prepared.config.drops.clone()),
+            metrics: Collector::start(&prepared.config, Facts::of(prepared), false, log)?,
             max_ns: options.max_seconds.map(|seconds| seconds.saturating_mul(1_000_000_000)),
             first_ts: 0,
             bad_events: 0,
         })
     }
 
-    fn read(&mut self, reader: &mut Reader<File>, signals: &Signals, progress: &mut dyn FnMut(u64)) -> End {
-        let mut until_check = CHECK_EVERY;
+    fn read(&mut self, reader: &mut Reader<Box<dyn Read>>, signals: &Signals, progress: &mut dyn FnMut(u64)) -> End {
+        let mut until_check = 1;
         loop {
             until_check -= 1;
             if until_check == 0 {
                 until_check = CHECK_EVERY;
                 progress(reader.input_bytes());
+                if self.metrics.is_due() {
+                    self.metrics.collect(&self.judge, None);
+                }
                 if signals.stop().is_some() {
                     return End::Signal;
                 }
@@ -151,7 +169,11 @@ impl<'a> Run<'a> {
             }
             match reader.next() {
                 Ok(Some(Item::Event(record))) if self.is_over(record.event.ts) => return End::Limit,
-                Ok(Some(Item::Event(record))) => self.event(&record),
+                Ok(Some(Item::Event(record))) => {
+                    if self.event(&record) {
+                        return End::DropManager;
+                    }
+                }
                 Ok(Some(Item::Section(snapshot))) => self.section(snapshot),
                 Ok(None) => return End::File,
                 Err(error) if error.concerns_one_event() => self.bad_event(&error),
@@ -160,8 +182,9 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Judges one event; true when the run has to end.
     #[inline]
-    fn event(&mut self, record: &Record<'_>) {
+    fn event(&mut self, record: &Record<'_>) -> bool {
         let event = &record.event;
         if record.state_only {
             self.judge.state_only(event);
@@ -177,10 +200,14 @@ impl<'a> Run<'a> {
         if self.triggered.is_some() {
             self.trigger(record);
         }
-        if self.drops.is_due(event.ts) {
-            let events = self.judge.engine.events();
-            self.drops.check(event.ts, Totals { events, drops: 0 });
-        }
+        self.drops.is_due(event.ts) && self.check_losses(event.ts)
+    }
+
+    /// A capture loses nothing, but the configuration may simulate it.
+    fn check_losses(&mut self, ts: u64) -> bool {
+        let events = self.judge.engine.events();
+        let loss = self.drops.check(ts, Totals { events, drops: 0 });
+        loss.is_some_and(|loss| loss.act(&loss.alert(None), &self.judge, (ts, self.log)))
     }
 
     fn trigger(&mut self, record: &Record<'_>) {
@@ -236,7 +263,7 @@ impl<'a> Run<'a> {
             report.notes.push(format!("{} events could not be read", self.bad_events));
         }
         report.readers_gone = self.judge.desk.outputs.all_closed();
-        self.judge.into_outputs().finish(FINISH_PATIENCE);
+        report.notes.extend(self.judge.into_outputs().finish(FINISH_PATIENCE));
         report
     }
 }
@@ -266,7 +293,7 @@ pub(crate) fn engine_options(prepared: &Prepared) -> engine::Options {
     options
 }
 
-fn tell_gaps(reader: &Reader<File>, report: &mut Report) {
+fn tell_gaps(reader: &Reader<Box<dyn Read>>, report: &mut Report) {
     let counters = reader.counters();
     for (count, what) in [
         (counters.unknown_events, "events of unknown kinds"),
@@ -279,6 +306,8 @@ fn tell_gaps(reader: &Reader<File>, report: &mut Report) {
     }
 }
 
+/// The path that stands for standard input.
+pub(crate) const STANDARD_INPUT: &str = "-";
 /// Events between two looks at signals and progress.
 const CHECK_EVERY: u32 = 4096;
 /// How long name servers may take before the first event.

@@ -47,7 +47,7 @@ pub struct WatchArgs {
 #[derive(Parser, Debug)]
 #[command(after_help = REPLAY_EXAMPLES, max_term_width = 140)]
 pub struct ReplayArgs {
-    /// Capture file (.scap, plain or gzip)
+    /// Capture file (.scap, plain or gzip); `-` reads standard input
     pub capture: PathBuf,
     /// Print events by type, top processes and alerts by rule at the end
     #[arg(long)]
@@ -194,4 +194,5 @@ const REPLAY_EXAMPLES: &str = "\
 Examples:
   hawkbell replay today.scap.gz                      judge a capture by the shipped rules
   hawkbell replay today.scap.gz -r my_rules.yaml --summary
-  hawkbell replay old.scap --record new.scap         convert to current event versions";
+  hawkbell replay old.scap --record new.scap         convert to current event versions
+  ssh host cat today.scap.gz | hawkbell replay -";

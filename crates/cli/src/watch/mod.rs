@@ -164,6 +164,9 @@ pub fn start_log(config: &Config) -> Log {
             }
         }
     }
+    for note in &config.notes {
+        log.info(note);
+    }
     for warning in &config.warnings {
         log.warning(warning);
     }

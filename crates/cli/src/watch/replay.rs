@@ -6,10 +6,11 @@ use super::{explain, print, start_log};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::tools::Invocation;
 use clap::CommandFactory;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
 use watch::config::Config;
-use watch::log::Log;
+use watch::log::{Log, Screen};
 use watch::options::Options;
 use watch::prepare;
 use watch::replay::Report;
@@ -36,18 +37,26 @@ pub fn judge(options: &Options, config: Config, log: &Log) -> Outcome {
         return Ok(Exit::OK);
     }
     let signals = Signals::listen()?;
-    let bar = progress_bar();
+    let bar = std::io::stderr().is_terminal().then(hidden_bar);
+    if let Some(bar) = &bar {
+        log.share(Box::new(Bar(bar.clone())));
+    }
+    let begin = Instant::now();
     let mut show = |read: u64, size: u64| {
         if let Some(bar) = &bar {
-            bar.set_length(size);
             bar.set_position(read);
+            if bar.is_hidden() && begin.elapsed() > SHOW_AFTER {
+                bar.set_style(style(size));
+                bar.set_length(size);
+                bar.set_draw_target(ProgressDrawTarget::stderr());
+            }
         }
     };
-    let report = watch::replay::run(&path, &prepared, options, (log, &signals), &mut show)?;
+    let report = watch::replay::run(&path, &prepared, options, (log, &signals), &mut show);
     if let Some(bar) = bar {
         bar.finish_and_clear();
     }
-    tell(&report)
+    tell(&report?)
 }
 
 /// Statistics to standard output, notes to standard error.
@@ -67,9 +76,27 @@ pub fn tell(report: &Report) -> Outcome {
     }
 }
 
-/// Shown when alerts do not go to the same terminal.
-fn progress_bar() -> Option<ProgressBar> {
-    let is_visible = std::io::stderr().is_terminal() && !std::io::stdout().is_terminal();
-    let style = ProgressStyle::with_template("{bar:40} {percent:>3} % {bytes} of {total_bytes}, {eta} left");
-    is_visible.then(|| ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())))
+/// The bar at the foot of a terminal; alerts and messages are written above it.
+struct Bar(ProgressBar);
+
+impl Screen for Bar {
+    fn aside(&self, write: &mut dyn FnMut()) {
+        self.0.suspend(write);
+    }
 }
+
+fn hidden_bar() -> ProgressBar {
+    ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::hidden())
+}
+
+/// A bar where the size is known.
+fn style(size: u64) -> ProgressStyle {
+    let template = match size {
+        0 => "{bytes} read",
+        _ => "{bar:40} {percent:>3} % {bytes} of {total_bytes}, {eta} left",
+    };
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+/// What is over sooner needs no bar.
+const SHOW_AFTER: Duration = Duration::from_millis(300);

@@ -19,7 +19,6 @@ use event::snapshot::Snapshot;
 use rules::{Matching, Program, RuleId, RuleSet};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::fs::File;
 use std::path::Path;
 
 /// What became of one case.
@@ -75,8 +74,8 @@ fn unknown_rule(case: &Case, rules: &RuleSet) -> Option<String> {
 fn feed(case: &Case, prepared: &Prepared, look: &mut dyn FnMut(&Context<'_>, &Bump)) -> Result<(), String> {
     let mut engine = new_engine(prepared);
     if let Some(path) = &case.capture {
-        each_event(path, &mut engine, &mut |engine, event| show(engine, event, look))?;
-        return Ok(());
+        let fault = each_event(path, &mut engine, &mut |engine, event| show(engine, event, look))?;
+        return fault.map_or(Ok(()), Err);
     }
     engine.seed(Snapshot { procs: case.processes.clone(), ..Snapshot::default() });
     for bytes in &case.events {
@@ -103,15 +102,16 @@ fn show(engine: &Engine, event: &Event<'_>, look: &mut dyn FnMut(&Context<'_>, &
     }
 }
 
-/// Feeds a capture to `engine` and calls `with` after each event that rules may see.
+/// Feeds a capture to `engine` and calls `with` after each event that rules may see. Returns what ended a capture that is
+/// cut or damaged before its end.
 pub(crate) fn each_event(
     path: &Path,
     engine: &mut Engine,
     with: &mut dyn FnMut(&Engine, &Event<'_>),
-) -> Result<(), String> {
+) -> Result<Option<String>, String> {
     let wrong = |cause: String| format!("capture `{}`: {cause}", path.display());
-    let file = File::open(path).map_err(|e| wrong(e.to_string()))?;
-    let mut reader = Reader::open(file).map_err(|e| wrong(e.to_string()))?;
+    let (input, _) = crate::replay::open(path).map_err(|e| wrong(e.to_string()))?;
+    let mut reader = Reader::open(input).map_err(|e| wrong(e.to_string()))?;
     engine.seed(reader.take_snapshot());
     loop {
         match reader.next() {
@@ -122,9 +122,9 @@ pub(crate) fn each_event(
                 }
             }
             Ok(Some(Item::Section(snapshot))) => engine.seed(snapshot.clone()),
-            Ok(None) => return Ok(()),
+            Ok(None) => return Ok(None),
             Err(error) if error.concerns_one_event() => {}
-            Err(error) => return Err(wrong(error.to_string())),
+            Err(error) => return Ok(Some(wrong(error.to_string()))),
         }
     }
 }
@@ -148,7 +148,7 @@ pub fn why(path: &Path, number: u64, rule: &str, prepared: &Prepared) -> Result<
     let rule = rules.by_name(rule).ok_or_else(|| format!("rule \"{rule}\" is not loaded"))?;
     let program = prepared.rules.program(Matching::All);
     let mut found = None;
-    each_event(path, &mut new_engine(prepared), &mut |engine, event| {
+    let fault = each_event(path, &mut new_engine(prepared), &mut |engine, event| {
         if engine.events() == number {
             show(engine, event, &mut |context, arena| {
                 let matched = matching(&program, context, arena).contains(&rule.id);
@@ -156,7 +156,8 @@ pub fn why(path: &Path, number: u64, rule: &str, prepared: &Prepared) -> Result<
             });
         }
     })?;
-    found.ok_or_else(|| format!("capture `{}` has no event {number} that rules may see", path.display()))
+    let missing = || format!("capture `{}` has no event {number} that rules may see", path.display());
+    found.ok_or_else(|| fault.unwrap_or_else(missing))
 }
 
 /// The outcomes as text, failures first explained.

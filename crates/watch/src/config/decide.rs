@@ -7,7 +7,7 @@ use super::sections::{
     Capture, Drops, FileOutput, HttpOutput, Metrics, Noise, Plugin, ProgramOutput, Selection, Sensor, Syscalls,
     Threads, WebServer,
 };
-use super::{Config, ConfigError, Kind, Loaded, Log, Node, Style, duration, value_error};
+use super::{Config, ConfigError, Kind, Loaded, Log, Node, Style, duration, keys, value_error};
 use rules::{AppendOutput, Matching, Priority};
 use std::path::{Path, PathBuf};
 
@@ -49,6 +49,7 @@ pub fn read(loaded: Loaded) -> Result<Config, ConfigError> {
         threads: threads(r),
         snaplen: r.u32("falco_libs.snaplen"),
         noise: noise(r)?,
+        notes: without_effect(r),
         warnings: Vec::new(),
         files: loaded.files,
         directories: loaded.directories,
@@ -117,13 +118,22 @@ fn kind(r: Reader<'_>, warnings: &mut Vec<String>) -> Result<Kind, ConfigError> 
 }
 
 fn sensor(r: Reader<'_>) -> Sensor {
-    let preset = r.u32("engine.modern_ebpf.buf_size_preset").clamp(1, 10);
+    let of_kind = if r.string("engine.kind") == "kmod" { "engine.kmod" } else { "engine.modern_ebpf" };
+    let preset = r.u32(&format!("{of_kind}.buf_size_preset")).clamp(1, 10);
     Sensor {
         cpus_per_ring: r.u32("engine.modern_ebpf.cpus_for_each_buffer"),
         ring_bytes: MIB << (preset - 1),
-        drop_failed_exit: r.bool("engine.modern_ebpf.drop_failed_exit"),
+        drop_failed_exit: r.bool(&format!("{of_kind}.drop_failed_exit")),
         disable_iterators: r.bool("engine.modern_ebpf.disable_iterators"),
     }
+}
+
+/// Keys that are set to ask for what is not there, so that nobody waits for it.
+fn without_effect(r: Reader<'_>) -> Vec<String> {
+    let asks = |(key, content, why): &(&str, &str, &str)| {
+        (r.is_set(key) && r.string(key) != *content).then(|| format!("{key} has no effect: {why}"))
+    };
+    keys::WITHOUT_EFFECT.iter().filter_map(asks).collect()
 }
 
 fn capture(r: Reader<'_>) -> Result<Capture, ConfigError> {
@@ -399,7 +409,6 @@ fn metrics(r: Reader<'_>) -> Result<Option<Metrics>, ConfigError> {
         kernel: on("kernel_event_counters_enabled"),
         kernel_per_cpu: on("kernel_event_counters_per_cpu_enabled"),
         programs: on("libbpf_stats_enabled"),
-        plugins: on("plugins_metrics_enabled"),
         iterators: on("kernel_iter_event_counters_enabled"),
         memory_in_mb: on("convert_memory_to_mb"),
         include_empty: on("include_empty_values"),
@@ -465,6 +474,7 @@ const PLUGIN_DIR: &str = "/usr/share/falco/plugins";
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::keys::Ty;
 
     fn config(options: &[&str]) -> Result<Config, String> {
         let options: Vec<String> = options.iter().map(|o| (*o).to_owned()).collect();
@@ -477,6 +487,78 @@ mod tests {
         assert_eq!((c.kind, c.sensor.ring_bytes, c.output_timeout_ms), (Kind::Live, 8 << 20, 2000));
         assert!(c.watch_files && !c.stdout && !c.has_output() && c.web.is_none() && c.metrics.is_none());
         assert_eq!(c.queue_capacity, DEFAULT_QUEUE);
+    }
+
+    /// Every key that the table offers decides something, or is named as deciding nothing.
+    #[test]
+    fn every_key_has_an_effect_or_is_named() {
+        let before = decided(&[]);
+        for key in keys::KEYS.iter().filter(|key| !key.path.contains("[]") && !key.path.starts_with("config_files")) {
+            let option = match key.ty {
+                Ty::Bool => format!("{}={}", key.path, if key.default == "true" { "no" } else { "YES" }),
+                Ty::Uint(low, _) => format!("{}={}", key.path, low + 7),
+                Ty::Float(..) => format!("{}=0.25", key.path),
+                Ty::OneOf(names) => {
+                    let other = names.iter().rev().find(|name| **name != key.default && **name != "informational");
+                    format!("{}={}", key.path, other.unwrap_or(&""))
+                }
+                Ty::Texts if key.path.ends_with("actions") => format!("{}[]=exit", key.path),
+                Ty::Texts => format!("{}[]=/", key.path),
+                Ty::Objects(_) => format!("{}[]={}", key.path, object(key.path)),
+                Ty::Map => format!("{}.some=thing", key.path),
+                Ty::Text if key.path.ends_with("address") => format!("{}=127.0.0.9", key.path),
+                Ty::Text if key.path.ends_with("interval") => format!("{}=77s", key.path),
+                Ty::Text | Ty::Any => format!("{}=/other", key.path),
+            };
+            let is_named = keys::WITHOUT_EFFECT.iter().any(|(path, ..)| *path == key.path);
+            assert_eq!(decided(&[&option]) == before, is_named, "{option}");
+        }
+    }
+
+    /// What is decided with every section switched on.
+    fn decided(more: &[&str]) -> String {
+        let mut options = vec![
+            "file_output.enabled=true",
+            "file_output.filename=/f",
+            "program_output.enabled=true",
+            "program_output.program=p",
+            "http_output.enabled=true",
+            "http_output.url=https://h",
+            "http_output.mtls=true",
+            "webserver.enabled=true",
+            "webserver.ssl_enabled=true",
+            "webserver.prometheus_metrics_enabled=true",
+            "metrics.enabled=true",
+            "metrics.output_rule=true",
+            "engine.replay.capture_file=/c",
+            "log_stderr=true",
+        ];
+        if more.iter().any(|option| option.starts_with("engine.kmod")) {
+            options.push("engine.kind=kmod");
+        }
+        // Switching a section on a second time changes nothing, so these are switched off instead.
+        let more: Vec<String> = more
+            .iter()
+            .map(|option| match option.split_once('=') {
+                Some((key, "YES")) if options.iter().any(|on| *on == format!("{key}=true")) => format!("{key}=no"),
+                _ => (*option).to_owned(),
+            })
+            .collect();
+        options.extend(more.iter().map(String::as_str));
+        let config = config(&options).unwrap_or_else(|error| panic!("{more:?}: {error}"));
+        assert_eq!(config.warnings.iter().filter(|w| w.contains("schema")).count(), 0, "{:?}", config.warnings);
+        let tree = Node { data: Data::Null, place: config.tree.place.clone() };
+        let comparable = Config { tree, warnings: Vec::new(), notes: Vec::new(), ..config };
+        format!("{comparable:?}").replace("Kmod", "")
+    }
+
+    fn object(path: &str) -> &'static str {
+        match path {
+            "rules" => "{enable: {rule: x}}",
+            "plugins" => "{name: x}",
+            "noise" => "{rule: x, window: 1m}",
+            _ => "{extra_output: x}",
+        }
     }
 
     #[test]

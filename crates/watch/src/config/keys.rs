@@ -86,8 +86,8 @@ pub static KEYS: &[Key] = &[
     key("rules[].disable.rule", Ty::Text, "", "rule name, `*` matches anything"),
     key("rules[].disable.tag", Ty::Text, "", "tag, matched exactly"),
     key("engine.kind", Ty::OneOf(ENGINE_KINDS), "modern_ebpf", "where events come from"),
-    key("engine.kmod.buf_size_preset", PRESET, "4", "kept for compatibility"),
-    key("engine.kmod.drop_failed_exit", Ty::Bool, "false", "kept for compatibility"),
+    key("engine.kmod.buf_size_preset", PRESET, "4", "ring size with engine.kind kmod: 1 MiB doubled for every step above 1"),
+    key("engine.kmod.drop_failed_exit", Ty::Bool, "false", "leave out system calls that failed, with engine.kind kmod"),
     key("engine.modern_ebpf.cpus_for_each_buffer", U32, "2", "CPUs that share one ring buffer"),
     key("engine.modern_ebpf.buf_size_preset", PRESET, "4", "ring size: 1 MiB doubled for every step above 1"),
     key("engine.modern_ebpf.drop_failed_exit", Ty::Bool, "false", "leave out system calls that failed"),
@@ -104,7 +104,7 @@ pub static KEYS: &[Key] = &[
     key("plugins[].library_path", Ty::Text, "", "shared object"),
     key("plugins[].init_config", Ty::Any, "", "configuration handed to the plugin"),
     key("plugins[].open_params", Ty::Text, "", "what the plugin shall open"),
-    key("plugins_hostinfo", Ty::Bool, "true", "read host information for runs with plugins only"),
+    key("plugins_hostinfo", Ty::Bool, "true", "kept for compatibility: no plugins are loaded"),
     key("time_format_iso_8601", Ty::Bool, "false", "times as 2026-11-22T09:30:00.123456789+0000"),
     key("buffer_format_base64", Ty::Bool, "false", "print buffers as base64"),
     key("priority", Ty::OneOf(PRIORITIES), "debug", "least severe priority to load"),
@@ -177,7 +177,7 @@ pub static KEYS: &[Key] = &[
     key("metrics.kernel_event_counters_enabled", Ty::Bool, "true", "events and losses in the kernel"),
     key("metrics.kernel_event_counters_per_cpu_enabled", Ty::Bool, "true", "the same by CPU"),
     key("metrics.libbpf_stats_enabled", Ty::Bool, "true", "run time of the BPF programs"),
-    key("metrics.plugins_metrics_enabled", Ty::Bool, "true", "what plugins count"),
+    key("metrics.plugins_metrics_enabled", Ty::Bool, "true", "kept for compatibility: no plugins are loaded"),
     key("metrics.kernel_iter_event_counters_enabled", Ty::Bool, "true", "what the BPF iterators told of at the start (with kernel_event_counters_enabled)"),
     key("metrics.jemalloc_stats_enabled", Ty::Bool, "true", "kept for compatibility"),
     key("metrics.convert_memory_to_mb", Ty::Bool, "true", "memory in MB instead of KB"),
@@ -195,6 +195,13 @@ pub static KEYS: &[Key] = &[
     key("noise[].window", Ty::Text, "", "how long after an alert the same one is held back: 1h30m, 60s"),
     key("noise[].keys", Ty::Texts, "", "output fields that make two alerts the same; none = the rule alone"),
     key("noise[].max_keys", U32, "10000", "different alerts remembered at a time"),
+];
+
+/// Keys that decide nothing here: path, the value that asks for nothing, and why there is nothing.
+pub const WITHOUT_EFFECT: &[(&str, &str, &str)] = &[
+    ("plugins_hostinfo", "false", "no plugins are loaded"),
+    ("metrics.plugins_metrics_enabled", "false", "no plugins are loaded"),
+    ("metrics.jemalloc_stats_enabled", "false", "another allocator is used"),
 ];
 
 #[cfg(test)]

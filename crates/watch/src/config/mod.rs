@@ -67,6 +67,8 @@ pub struct Config {
     pub noise: Vec<Noise>,
     /// What is odd but no reason to stop.
     pub warnings: Vec<String>,
+    /// What has no effect here.
+    pub notes: Vec<String>,
 }
 
 impl Config {

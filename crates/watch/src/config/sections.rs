@@ -106,7 +106,6 @@ pub struct Metrics {
     pub kernel: bool,
     pub kernel_per_cpu: bool,
     pub programs: bool,
-    pub plugins: bool,
     pub iterators: bool,
     pub memory_in_mb: bool,
     pub include_empty: bool,

@@ -16,6 +16,7 @@ use crate::log::Log;
 use crate::web::{Pages, Server, WebError};
 use crossbeam_channel::{Sender, bounded};
 use rules::Priority;
+use sensor::Sensor;
 use serde_json::{Map, Value, json};
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -31,10 +32,28 @@ pub struct Collector {
     board: Arc<Board>,
     next: Instant,
     samples: u64,
+    reloads: Reloads,
     previous: Previous,
     cpu: resources::CpuClock,
     file: Option<Sender<String>>,
+    serves_metrics: bool,
     _server: Option<Server>,
+}
+
+/// The kernel half of a run.
+#[derive(Clone, Copy)]
+pub struct Kernel<'a> {
+    pub stats: &'a sensor::Stats,
+    /// `None` when no driver is used.
+    pub sensor: Option<&'a Sensor>,
+}
+
+/// How often rules were replaced, and what the last time took.
+#[derive(Debug, Clone, Copy, Default)]
+struct Reloads {
+    count: u64,
+    prepared_within: Duration,
+    swapped_within: Duration,
 }
 
 /// What rates are computed from.
@@ -51,29 +70,24 @@ struct Board {
     wanted: AtomicBool,
     text: Mutex<String>,
     fresh: Condvar,
-    offers_metrics: bool,
+    offers_metrics: AtomicBool,
 }
 
 impl Collector {
-    /// Starts the web server and the writer of the metrics file, as configured.
+    /// Starts the writer of the metrics file and, where `serves`, the web server, as configured.
     ///
     /// # Errors
     /// The web server cannot run.
-    pub fn start(config: &Config, facts: Facts, log: &Log) -> Result<Self, WebError> {
-        let offers_metrics = config.metrics.is_some() && config.web.as_ref().is_some_and(|web| web.prometheus);
+    pub fn start(config: &Config, facts: Facts, serves: bool, log: &Log) -> Result<Self, WebError> {
+        let web = config.web.as_ref().filter(|_| serves);
+        let offers_metrics = config.metrics.is_some() && web.is_some_and(|web| web.prometheus);
         let board = Arc::new(Board {
             wanted: AtomicBool::new(false),
             text: Mutex::new(String::new()),
             fresh: Condvar::new(),
-            offers_metrics,
+            offers_metrics: AtomicBool::new(offers_metrics),
         });
-        if let Some(metrics) = &config.metrics {
-            log.info(&format!(
-                "Setting metrics interval to {}, equivalent to {} (ms)",
-                metrics.interval_text, metrics.interval_ms
-            ));
-        }
-        let server = config.web.as_ref().map(|web| {
+        let server = web.map(|web| {
             let scheme = if web.certificate.is_some() { "https" } else { "http" };
             log.info(&format!(
                 "Starting health webserver with threadiness {}, listening on {scheme}://{}:{}",
@@ -81,18 +95,35 @@ impl Collector {
             ));
             Server::start(web, board.clone())
         });
-        let file = config.metrics.as_ref().and_then(|metrics| metrics.file.as_deref()).map(|path| writer(path, log));
-        Ok(Collector {
-            config: config.metrics.clone(),
+        let mut collector = Collector {
+            config: None,
             facts,
             board,
             next: Instant::now(),
             samples: 0,
+            reloads: Reloads::default(),
             previous: Previous::default(),
             cpu: resources::CpuClock::default(),
-            file,
+            file: None,
+            serves_metrics: web.is_some_and(|web| web.prometheus),
             _server: server.transpose()?,
-        })
+        };
+        collector.configure(config.metrics.as_ref(), log);
+        Ok(collector)
+    }
+
+    fn configure(&mut self, config: Option<&MetricsConfig>, log: &Log) {
+        if self.config.as_ref() == config {
+            return;
+        }
+        if let Some(metrics) = config {
+            let (text, ms) = (&metrics.interval_text, metrics.interval_ms);
+            log.info(&format!("Setting metrics interval to {text}, equivalent to {ms} (ms)"));
+        }
+        self.file = config.and_then(|metrics| metrics.file.as_deref()).map(|path| writer(path, log));
+        self.board.offers_metrics.store(config.is_some() && self.serves_metrics, Ordering::Release);
+        self.config = config.cloned();
+        self.next = Instant::now();
     }
 
     /// Whether a snapshot is wanted now.
@@ -102,11 +133,11 @@ impl Collector {
     }
 
     /// Takes a snapshot and hands it to everybody who wants one.
-    pub fn collect(&mut self, judge: &Judge, stats: &sensor::Stats) {
+    pub fn collect(&mut self, judge: &Judge, kernel: Option<Kernel<'_>>) {
         let Some(config) = self.config.clone() else { return };
         let asked = self.board.wanted.swap(false, Ordering::AcqRel);
-        let sample = self.sample(&config, judge, stats);
-        if self.board.offers_metrics {
+        let sample = self.sample(&config, judge, kernel);
+        if self.board.offers_metrics.load(Ordering::Acquire) {
             self.board.publish(sample.prometheus());
         }
         let now = Instant::now();
@@ -129,11 +160,17 @@ impl Collector {
     }
 
     /// Another configuration is in force.
-    pub fn reloaded(&mut self, facts: Facts) {
+    pub fn reloaded(&mut self, facts: Facts, config: Option<&MetricsConfig>, log: &Log) {
         self.facts = facts.reloaded_from(&self.facts);
+        self.configure(config, log);
     }
 
-    fn sample(&mut self, config: &MetricsConfig, judge: &Judge, stats: &sensor::Stats) -> Sample {
+    /// Rules were replaced.
+    pub fn count_reload(&mut self, prepared_within: Duration, swapped_within: Duration) {
+        self.reloads = Reloads { count: self.reloads.count + 1, prepared_within, swapped_within };
+    }
+
+    fn sample(&mut self, config: &MetricsConfig, judge: &Judge, kernel: Option<Kernel<'_>>) -> Sample {
         let mut sample = Sample::default();
         let engine = &judge.engine;
         self.facts.add_to(&mut sample);
@@ -145,7 +182,8 @@ impl Collector {
             sample.counter(&format!("falco.outputs.{}.retries", counters.name), count(&counters.retries));
         }
         sample.counter("falco.alerts_held_back", judge.desk.noise.suppressed);
-        self.rates(&mut sample, engine.events(), stats);
+        self.reloads.add_to(&mut sample);
+        self.rates(&mut sample, engine.events(), kernel.map(|kernel| kernel.stats));
         if config.rules {
             rule_counters(&mut sample, judge);
         }
@@ -157,28 +195,45 @@ impl Collector {
                 sample.counter(&format!("falco.{name}"), value);
             }
         }
+        let Some(kernel) = kernel else { return sample };
         if config.kernel {
-            kernel_counters(&mut sample, stats, config.kernel_per_cpu);
+            kernel_counters(&mut sample, kernel.stats, config.kernel_per_cpu);
+        }
+        if config.programs {
+            program_runs(&mut sample, kernel.sensor);
         }
         if config.kernel && config.iterators {
-            iterator_counters(&mut sample, &stats.iterated);
+            iterator_counters(&mut sample, &kernel.stats.iterated);
         }
         sample
     }
 
-    fn rates(&mut self, sample: &mut Sample, events: u64, stats: &sensor::Stats) {
+    fn rates(&mut self, sample: &mut Sample, events: u64, stats: Option<&sensor::Stats>) {
         let now = Instant::now();
         let seconds = self.previous.at.map_or(0.0, |at| now.duration_since(at).as_secs_f64());
         let rate = |new: u64, old: u64| if seconds > 0.0 { new.saturating_sub(old) as f64 / seconds } else { 0.0 };
-        let (seen, drops) = (stats.total(sensor::Counter::Events), stats.drops());
+        let (seen, drops) = stats.map_or((0, 0), |stats| (stats.total(sensor::Counter::Events), stats.drops()));
         sample.counter("falco.num_evts", events);
         sample.gauge("falco.num_evts_prev", Number::Count(self.previous.events));
         sample.gauge("falco.evts_rate_sec", Number::Real(rate(events, self.previous.events)));
-        sample.gauge("scap.n_evts_prev", Number::Count(self.previous.kernel_events));
-        sample.gauge("scap.evts_rate_sec", Number::Real(rate(seen, self.previous.kernel_events)));
-        sample.gauge("scap.n_drops_prev", Number::Count(self.previous.drops));
-        sample.gauge("scap.evts_drop_rate_sec", Number::Real(rate(drops, self.previous.drops)));
+        if stats.is_some() {
+            sample.gauge("scap.n_evts_prev", Number::Count(self.previous.kernel_events));
+            sample.gauge("scap.evts_rate_sec", Number::Real(rate(seen, self.previous.kernel_events)));
+            sample.gauge("scap.n_drops_prev", Number::Count(self.previous.drops));
+            sample.gauge("scap.evts_drop_rate_sec", Number::Real(rate(drops, self.previous.drops)));
+        }
         self.previous = Previous { at: Some(now), events, kernel_events: seen, drops };
+    }
+}
+
+impl Reloads {
+    fn add_to(self, sample: &mut Sample) {
+        sample.counter("falco.n_reloads", self.count);
+        for (name, time) in [("compile", self.prepared_within), ("swap", self.swapped_within)] {
+            sample.field(&format!("falco.reload_{name}_ns"), u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+            let series = format!("falcosecurity_falco_reload_{name}_seconds");
+            sample.series_gauge(&series, Number::Real(time.as_secs_f64()));
+        }
     }
 }
 
@@ -196,7 +251,7 @@ impl Pages for Board {
 
     /// Asks the event loop for fresh numbers and waits a moment for them; the last ones must do otherwise.
     fn metrics(&self) -> Option<String> {
-        if !self.offers_metrics {
+        if !self.offers_metrics.load(Ordering::Acquire) {
             return None;
         }
         let text = self.text.lock().unwrap_or_else(PoisonError::into_inner);
@@ -266,6 +321,14 @@ fn kernel_counters(sample: &mut Sample, stats: &sensor::Stats, per_cpu: bool) {
             let labels = vec![("cpu".to_owned(), cpu.to_string())];
             sample.labelled(&format!("falcosecurity_scap_{name}_total"), "counter", labels, value);
         }
+    }
+}
+
+fn program_runs(sample: &mut Sample, sensor: Option<&Sensor>) {
+    for (name, runs, nanos) in sensor.map(Sensor::program_runs).unwrap_or_default() {
+        sample.counter(&format!("scap.{name}.run_cnt"), runs);
+        sample.counter(&format!("scap.{name}.run_time_ns"), nanos);
+        sample.gauge(&format!("scap.{name}.avg_time_ns"), Number::Count(nanos / runs.max(1)));
     }
 }
 

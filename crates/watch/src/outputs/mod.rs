@@ -17,7 +17,7 @@ use crate::log::Log;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use rules::Priority;
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use worker::{Job, Worker};
@@ -68,6 +68,20 @@ pub(crate) enum Trouble {
     Closed(String),
 }
 
+/// Since when the run is over, for channels that wait for somebody else.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Ending(Arc<OnceLock<Instant>>);
+
+impl Ending {
+    fn begin(&self) {
+        let _ = self.0.set(Instant::now());
+    }
+
+    fn since(&self) -> Option<Instant> {
+        self.0.get().copied()
+    }
+}
+
 /// Why outputs could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
@@ -84,6 +98,7 @@ pub struct Outputs {
     /// Waits for room instead of dropping: for captures, which can wait.
     lossless: bool,
     started: Instant,
+    ending: Ending,
 }
 
 struct Queue {
@@ -111,14 +126,15 @@ impl Outputs {
     /// # Errors
     /// No output is enabled, or one cannot work: an unwritable file, an unreadable certificate.
     pub fn start(config: &Config, setup: Setup<'_>, log: &Log) -> Result<Outputs, SetupError> {
-        let channels = channels(config, setup)?;
+        let ending = Ending::default();
+        let channels = channels(config, setup, (&ending, log))?;
         if channels.is_empty() {
             return Err(SetupError::None);
         }
         let started = Instant::now();
         let queues: Vec<Queue> =
             channels.into_iter().map(|channel| start_queue(channel, config, log, started)).collect();
-        let outputs = Outputs { queues, log: log.clone(), lossless: setup.lossless, started };
+        let outputs = Outputs { queues, log: log.clone(), lossless: setup.lossless, started, ending };
         outputs.start_watchdog(config.output_timeout_ms);
         Ok(outputs)
     }
@@ -154,18 +170,28 @@ impl Outputs {
         self.counters().all(|counters| counters.closed.load(Ordering::Acquire))
     }
 
-    /// Lets every output finish within `patience`, then names what was not delivered.
-    pub fn finish(self, patience: Duration) {
+    /// Lets every output finish within `patience`, then names what was not delivered. Returns what a person reading
+    /// standard error would not see of that, because the log does not go there.
+    #[must_use]
+    pub fn finish(self, patience: Duration) -> Vec<String> {
+        self.ending.begin();
         let deadline = Instant::now() + patience;
         let (log, queues) = (self.log, self.queues);
         let left: Vec<(Arc<Counters>, Receiver<Job>)> =
             queues.into_iter().map(|queue| (queue.counters, queue.waiting)).collect();
+        let mut unseen = Vec::new();
         for (counters, waiting) in left {
             while !counters.finished.load(Ordering::Acquire) && Instant::now() < deadline {
                 std::thread::sleep(Duration::from_millis(1));
             }
-            counters.tell_losses(waiting.len() as u64, &log);
+            if let Some(losses) = counters.losses(waiting.len() as u64) {
+                log.warning(&losses);
+                if !log.shows(Priority::Warning) {
+                    unseen.push(losses);
+                }
+            }
         }
+        unseen
     }
 
     /// Reports an output that has been busy with one delivery for longer than `timeout_ms`.
@@ -216,20 +242,24 @@ impl Queue {
     }
 }
 
-fn channels(config: &Config, setup: Setup<'_>) -> Result<Vec<Box<dyn Channel>>, SetupError> {
+fn channels(
+    config: &Config,
+    setup: Setup<'_>,
+    (ending, log): (&Ending, &Log),
+) -> Result<Vec<Box<dyn Channel>>, SetupError> {
     let mut channels: Vec<Box<dyn Channel>> = Vec::new();
     let wrong = |output: &'static str| move |cause: String| SetupError::Output { output, cause };
     if let Some(file) = &config.file {
         channels.push(Box::new(file::FileChannel::open(file).map_err(wrong("file"))?));
     }
     if config.stdout {
-        channels.push(Box::new(stdout::StdoutChannel::new(setup.colour)));
+        channels.push(Box::new(stdout::StdoutChannel::new(setup.colour, log)));
     }
     if config.syslog {
         channels.push(Box::new(syslog::SyslogChannel::new(setup.ident, &config.syslog_socket)));
     }
     if let Some(program) = &config.program {
-        channels.push(Box::new(program::ProgramChannel::new(program)));
+        channels.push(Box::new(program::ProgramChannel::new(program, ending.clone(), log)));
     }
     if let Some(http) = &config.http {
         let channel = http::HttpChannel::new(http, config.style.json).map_err(wrong("http"))?;

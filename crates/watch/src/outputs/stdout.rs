@@ -3,6 +3,7 @@
 
 use super::lines::Lines;
 use super::{Channel, Delivery, Message, Trouble};
+use crate::log::Log;
 use rules::Priority;
 use std::collections::VecDeque;
 use std::io;
@@ -11,11 +12,12 @@ use std::sync::Arc;
 pub(super) struct StdoutChannel {
     lines: Lines,
     colour: bool,
+    log: Log,
 }
 
 impl StdoutChannel {
-    pub fn new(colour: bool) -> Self {
-        StdoutChannel { lines: Lines::default(), colour }
+    pub fn new(colour: bool, log: &Log) -> Self {
+        StdoutChannel { lines: Lines::default(), colour, log: log.clone() }
     }
 }
 
@@ -25,13 +27,15 @@ impl Channel for StdoutChannel {
     }
 
     fn deliver(&mut self, batch: &VecDeque<Arc<Message>>) -> Delivery {
-        let colour = self.colour;
-        let (done, error) = self.lines.write_with(batch, &mut io::stdout().lock(), |message, out| {
-            let (on, off) = if colour { paint(message.priority) } else { ("", "") };
+        let StdoutChannel { lines, colour, log } = self;
+        let put = |message: &Message, out: &mut Vec<u8>| {
+            let (on, off) = if *colour { paint(message.priority) } else { ("", "") };
             for part in [on, &message.line, off] {
                 out.extend_from_slice(part.as_bytes());
             }
-        });
+        };
+        let (mut done, mut error) = (0, None);
+        log.aside(&mut || (done, error) = lines.write_with(batch, &mut io::stdout().lock(), put));
         let trouble = error.map(|error| match error.kind() {
             io::ErrorKind::BrokenPipe => Trouble::Closed("the reader of standard output is gone (broken pipe)".into()),
             _ => Trouble::Again(format!("standard output: {error}")),

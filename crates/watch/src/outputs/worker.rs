@@ -54,20 +54,21 @@ impl Counters {
         }
     }
 
-    /// One warning per output that lost something, with the last cause. `waiting` alerts were still in the queue.
-    pub(super) fn tell_losses(&self, waiting: u64, log: &Log) {
+    /// What was lost, with the last cause; `None` when nothing was. `waiting` alerts were still in the queue.
+    pub(super) fn losses(&self, waiting: u64) -> Option<String> {
         let load = |counter: &AtomicU64| counter.load(Ordering::Acquire);
         let stuck = if load(&self.busy_since_ms) > 0 { load(&self.pending) } else { 0 };
         let (full, lost) = (load(&self.queue_full), load(&self.undelivered) + stuck + waiting);
-        if full + lost > 0 {
-            let cause = self.last_trouble.lock().map(|text| text.clone()).unwrap_or_default();
-            let cause = if cause.is_empty() { String::new() } else { format!(" (last cause: {cause})") };
-            log.warning(&format!(
-                "output \"{}\": {} alerts delivered, {lost} undeliverable, {full} dropped because its queue was full{cause}",
-                self.name,
-                load(&self.delivered)
-            ));
+        if full + lost == 0 {
+            return None;
         }
+        let cause = self.last_trouble.lock().map(|text| text.clone()).unwrap_or_default();
+        let cause = if cause.is_empty() { String::new() } else { format!(" (last cause: {cause})") };
+        Some(format!(
+            "output \"{}\": {} alerts delivered, {lost} undeliverable, {full} dropped because its queue was full{cause}",
+            self.name,
+            load(&self.delivered)
+        ))
     }
 }
 
