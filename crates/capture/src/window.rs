@@ -2,8 +2,8 @@
 //! out go slices of as many bytes as asked for. The window grows only with data that really arrived, never by a length
 //! that the data claims.
 
-use flate2::bufread::MultiGzDecoder;
-use std::io::{self, BufReader, Chain, Cursor, Read};
+use flate2::bufread::GzDecoder;
+use std::io::{self, BufRead, BufReader, Chain, Cursor, Read};
 
 /// See the module.
 pub struct Window<R> {
@@ -26,7 +26,13 @@ enum Ending {
 
 enum Input<R> {
     Plain(Counting<R>),
-    Gzip(Box<MultiGzDecoder<BufReader<Counting<R>>>>),
+    Gzip(Members<BufReader<Counting<R>>>),
+}
+
+/// One gzip member after the other. What follows the last one and is no member is left alone, as zlib does it.
+enum Members<B> {
+    Within(Box<GzDecoder<B>>),
+    Between(Option<B>),
 }
 
 struct Counting<R> {
@@ -41,7 +47,8 @@ impl<R: Read> Window<R> {
         let is_gzip = head == GZIP_MAGIC;
         let input = Counting { inner: Cursor::new(head).chain(input), bytes: 0 };
         let input = if is_gzip {
-            Input::Gzip(Box::new(MultiGzDecoder::new(BufReader::with_capacity(GZIP_CHUNK_BYTES, input))))
+            let input = BufReader::with_capacity(GZIP_CHUNK_BYTES, input);
+            Input::Gzip(Members::within(input))
         } else {
             Input::Plain(input)
         };
@@ -101,7 +108,7 @@ impl<R: Read> Window<R> {
     pub fn input_bytes(&self) -> u64 {
         match &self.input {
             Input::Plain(input) => input.bytes,
-            Input::Gzip(decoder) => decoder.get_ref().get_ref().bytes,
+            Input::Gzip(members) => members.input().map_or(0, |input| input.get_ref().bytes),
         }
     }
 
@@ -153,8 +160,37 @@ impl<R: Read> Read for Input<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         match self {
             Input::Plain(input) => input.read(buf),
-            Input::Gzip(decoder) => decoder.read(buf),
+            Input::Gzip(members) => members.read(buf),
         }
+    }
+}
+
+impl<B: BufRead> Members<B> {
+    fn within(input: B) -> Self {
+        Members::Within(Box::new(GzDecoder::new(input)))
+    }
+
+    fn input(&self) -> Option<&B> {
+        match self {
+            Members::Within(member) => Some(member.get_ref()),
+            Members::Between(input) => input.as_ref(),
+        }
+    }
+}
+
+impl<B: BufRead> Read for Members<B> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        while let Members::Within(member) = self {
+            let n = member.read(buf)?;
+            if n > 0 || buf.is_empty() {
+                return Ok(n);
+            }
+            let Members::Within(member) = std::mem::replace(self, Members::Between(None)) else { break };
+            let mut input = member.into_inner();
+            let goes_on = input.fill_buf()?.first() == GZIP_MAGIC.first();
+            *self = if goes_on { Members::within(input) } else { Members::Between(Some(input)) };
+        }
+        Ok(0)
     }
 }
 

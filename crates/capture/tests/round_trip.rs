@@ -68,6 +68,15 @@ fn sections_begin_anew() {
 }
 
 #[test]
+fn what_follows_the_last_gzip_member_is_left_alone() {
+    let mut bytes = write(&full_snapshot(), &some_events(), Compression::Gzip);
+    bytes.extend(b"no gzip");
+    let contents = read(&bytes);
+    assert_eq!(contents.events.len(), some_events().len());
+    assert!(contents.errors.is_empty(), "{:?}", contents.errors);
+}
+
+#[test]
 fn texts_that_readers_refuse_are_clipped_and_counted() {
     let mut snapshot = full_snapshot();
     snapshot.procs[0].exepath = vec![b'a'; 2000];

@@ -34,6 +34,28 @@ fn a_cut_capture_tells_what_it_holds_and_where_it_ends() {
     assert!(err.contains("cut.scap.gz`: capture is cut short at byte "), "{err}");
 }
 
+#[test]
+fn a_second_section_begins_anew() {
+    let Some(corpus) = corpus("") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let once = std::fs::read(corpus.join("captures/actions.scap.gz")).unwrap();
+    let twice = dir.path().join("twice.scap.gz");
+    std::fs::write(&twice, once.repeat(2)).unwrap();
+    let (out, err, _) = replay(&corpus, &twice, "first");
+    let alerts: Vec<&str> = out.lines().filter(|line| line.starts_with('{')).collect();
+    let (first, second) = alerts.split_at(alerts.len() / 2);
+    assert!(!first.is_empty() && first == second, "{err}");
+}
+
+#[test]
+fn standard_input_can_be_replayed() {
+    let Some(corpus) = corpus("") else { return };
+    let capture = std::fs::File::open(corpus.join("captures/actions.scap.gz")).unwrap();
+    let rules = corpus.join("rules/official/falco_rules.yaml");
+    let (out, err, code) = run(common::hawkbell().args(["replay", "-", "-r"]).arg(rules).stdin(capture));
+    assert!(code == Some(0) && out.contains("Triggered rules by rule name:"), "{err}");
+}
+
 /// Standard output, standard error and status of the tool that is replaced, with the configuration it is shipped with.
 fn replay(corpus: &Path, capture: &Path, matching: &str) -> (String, String, Option<i32>) {
     let dir = tempfile::tempdir().unwrap();

@@ -106,6 +106,7 @@ impl Engine {
     /// Starts over with what was there before the first event.
     pub fn seed(&mut self, snapshot: Snapshot) {
         self.after = After::Nothing;
+        (self.recent, self.births) = (RecentExits::default(), Births::default());
         self.state.reset();
         self.state.seed(snapshot);
     }

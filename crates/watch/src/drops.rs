@@ -19,6 +19,8 @@ pub struct Totals {
 pub struct Report {
     /// In the last second.
     pub lost: u64,
+    /// Since the start.
+    pub totals: Totals,
     pub log: bool,
     pub alert: bool,
     pub exit: bool,
@@ -29,15 +31,14 @@ impl Report {
     pub fn alert(&self, stats: Option<&sensor::Stats>) -> Internal {
         let rule = "Falco internal: syscall event drop";
         let text = format!("{rule}. {} system calls dropped in last second.", self.lost);
-        let drops = stats.map_or(self.lost, sensor::Stats::drops);
         let mut alert = Internal::new(rule, Priority::Debug, text)
             .field("ebpf_enabled", if stats.is_some() { "1" } else { "0" })
-            .field("n_drops", drops.to_string())
+            .field("n_drops", self.totals.drops.to_string())
             .field("n_drops_page_faults", "0");
         for counter in sensor::Counter::ALL {
             alert = alert.field(counter.name(), stats.map_or(0, |stats| stats.total(counter)).to_string());
         }
-        alert
+        alert.field("n_evts", self.totals.events.to_string())
     }
 
     /// Does what is configured about it; true when the run has to end.
@@ -121,7 +122,7 @@ impl DropMonitor {
             return None;
         }
         self.actions += 1;
-        Some(Report { lost, log: self.config.log, alert: self.config.alert, exit: self.config.exit })
+        Some(Report { lost, totals, log: self.config.log, alert: self.config.alert, exit: self.config.exit })
     }
 
     fn claim(&mut self, ts: u64) -> bool {

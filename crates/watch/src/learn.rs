@@ -152,11 +152,7 @@ fn propose<'o>(observed: &'o Observed<'_>, eagerness: Eagerness) -> Option<Propo
     WIDER_AND_WIDER.iter().find_map(|left_out| propose_without(left_out, observed, eagerness))
 }
 
-fn propose_without<'o>(
-    left_out: &[&str],
-    observed: &'o Observed<'_>,
-    eagerness: Eagerness,
-) -> Option<Proposal<'o>> {
+fn propose_without<'o>(left_out: &[&str], observed: &'o Observed<'_>, eagerness: Eagerness) -> Option<Proposal<'o>> {
     // An exception compares all its fields, and `=` is never true of an absent one: alerts that have the same fields
     // share an exception.
     let mut by_fields: BTreeMap<Vec<usize>, BTreeMap<Vec<String>, u64>> = BTreeMap::new();

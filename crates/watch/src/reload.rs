@@ -17,8 +17,8 @@ use event::Sc;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 /// What the reloading thread found.
@@ -160,10 +160,7 @@ fn output_key(config: &Config) -> String {
 
 /// Equal for configurations that differ only in what a reload can change.
 fn fixed_key(config: &Config) -> String {
-    format!(
-        "{:?}",
-        (&config.web, config.sensor, config.snaplen, config.threads, config.kind)
-    )
+    format!("{:?}", (&config.web, config.sensor, config.snaplen, config.threads, config.kind))
 }
 
 struct Work {

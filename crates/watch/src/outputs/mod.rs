@@ -17,8 +17,8 @@ use crate::log::Log;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use rules::Priority;
 use std::collections::VecDeque;
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use worker::{Job, Worker};
 
@@ -187,7 +187,7 @@ impl Outputs {
             if let Some(losses) = counters.losses(waiting.len() as u64) {
                 log.warning(&losses);
                 if !log.shows(Priority::Warning) {
-                    unseen.push(losses);
+                    unseen.push(crate::without_numbers(&losses));
                 }
             }
         }
