@@ -401,14 +401,13 @@ impl Parser<'_> {
     }
 
     fn list(&mut self) -> Result<Vec<Vec<u8>>, ParseError> {
-        let mut values = Vec::new();
         self.scan.blank();
-        while let Some(value) = self.text()? {
-            values.push(value);
+        let mut values: Vec<_> = self.text()?.into_iter().collect();
+        self.scan.blank();
+        while !values.is_empty() && self.scan.exact(",") {
             self.scan.blank();
-            if !self.scan.exact(",") {
-                break;
-            }
+            let Some(value) = self.text()? else { return self.fail("expected a string value") };
+            values.push(value);
             self.scan.blank();
         }
         if !self.scan.exact(")") {
