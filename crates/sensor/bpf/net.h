@@ -24,15 +24,26 @@ FN __u64 sock_of(__s64 fd)
 	return (__u64)BPF_CORE_READ(socket, sk);
 }
 
-/* Path of a socket address of family AF_UNIX whose bytes (family first) are in the work area; the event gets the
- * path with one NUL at the end. Abstract names lose their leading NUL. */
-static __always_inline __u32 unix_path(__u8 *to, const char *from)
+/* Room for a name of so many bytes and a NUL. A path ends with a NUL or with its length, an abstract name only with
+ * its length. */
+static __always_inline __u32 name_room(__u64 bytes)
+{
+	if (bytes > UNIX_PATH)
+		bytes = UNIX_PATH;
+	hidden_value(bytes);
+	return bytes > UNIX_PATH ? 0 : bytes + 1;
+}
+
+/* Name of a socket of family AF_UNIX, `bytes` long in kernel memory or the work area; the event gets it with one NUL at
+ * the end. Abstract names lose their leading NUL. */
+static __always_inline __u32 unix_path(__u8 *to, const char *from, __u64 bytes)
 {
 	char first = 0;
-	long len;
+	long len = 0;
 
 	kernel_read(first, from);
-	len = bpf_probe_read_kernel_str(to, UNIX_PATH, first ? from : from + 1);
+	if (bytes)
+		len = bpf_probe_read_kernel_str(to, name_room(first ? bytes : bytes - 1), first ? from : from + 1);
 	if (len <= 0) {
 		*to = 0;
 		len = 1;
@@ -65,11 +76,7 @@ FN int put_sockaddr(__u32 area, __u64 address, __u64 len)
 		*(__u16 *)(to + 17) = bpf_ntohs(*(__u16 *)(from + 2));
 		done(s, 19);
 	} else if (family == AF_UNIX) {
-		__u64 end = len & 127;
-
-		hidden_value(end);
-		from[end & 127] = 0;
-		done(s, 1 + unix_path(to + 1, (char *)from + 2));
+		done(s, 1 + unix_path(to + 1, (char *)from + 2, len - 2));
 	} else {
 		put_empty(s);
 	}
@@ -114,13 +121,15 @@ FN int put_unix_tuple(__u32 area, __u64 sock, bool inbound)
 	to[17] = 0;
 	len = 1;
 	if (address)
-		len = unix_path(to + 17, (char *)address + bpf_core_field_offset(struct unix_address, name) + 2);
-	else if (!inbound && s->var[2]) {
+		len = unix_path(to + 17, (char *)address + bpf_core_field_offset(struct unix_address, name) + 2,
+				(__u32)BPF_CORE_READ(address, len) - 2);
+	else if (!inbound && s->var[2] && s->var[3] > 2) {
 		char first = 0;
 		long got;
 
 		user_read(first, s->var[2] + 2);
-		got = bpf_probe_read_user_str(to + 17, UNIX_PATH, (void *)(s->var[2] + (first ? 2 : 3)));
+		got = bpf_probe_read_user_str(to + 17, name_room(s->var[3] - (first ? 2 : 3)),
+					      (void *)(s->var[2] + (first ? 2 : 3)));
 		if (got > 0)
 			len = got;
 	}
@@ -403,7 +412,7 @@ FN int net_step(__u32 area, __u32 op, __u32 a, __u32 b)
 		break;
 	case OP_MSGHDR:
 		if (b)
-			s->var[2] = value(s, a);
+			s->var[2] = value(s, a), s->var[3] = value(s, b);
 		else
 			read_msghdr(area, value(s, a));
 		break;

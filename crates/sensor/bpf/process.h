@@ -7,6 +7,8 @@
 
 enum { CAP_DAC_OVERRIDE = 1, CAP_FOWNER = 3, S_IMMUTABLE = 8, SB_RDONLY = 1, S_IWGRP = 020, S_IWOTH = 02 };
 enum { EXE_WRITABLE = 1, EXE_UPPER = 2, EXE_MEMFD = 4, EXE_LOWER = 8 };
+enum { CLONE_VM = 0x100, CLONE_FS = 0x200, CLONE_FILES = 0x400, CLONE_SIGHAND = 0x800, CLONE_VFORK = 0x4000 };
+enum { CLONE_THREAD = 0x10000 };
 enum { TMPFS_MAGIC = 0x01021994, ARGUMENTS = 16, CHILD_IN_PIDNS = 1 << 29, PF_EXITING = 4 };
 
 /* tid, pid, ptid, cwd, fdlimit, faults, sizes, comm, cgroups: what clone and exec events have in common. */
@@ -28,6 +30,20 @@ FN int put_process(__u32 area, __u64 task_address)
 	return 0;
 }
 
+/* What makes a thread, as the kernel has it. clone3 takes its arguments from memory that a new thread shares with its
+ * creator, who may use it for something else by now. */
+static __always_inline __u64 thread_flags(struct task_struct *task)
+{
+	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
+	__u64 flags = CLONE_VM | CLONE_SIGHAND | CLONE_THREAD;
+
+	if (BPF_CORE_READ(task, files) == BPF_CORE_READ(leader, files))
+		flags |= CLONE_FILES;
+	if (BPF_CORE_READ(task, fs) == BPF_CORE_READ(leader, fs))
+		flags |= CLONE_FS;
+	return flags;
+}
+
 /* Flags of a call of the clone family in the numbers of the format. */
 static __always_inline __u32 clone_flags(struct scratch *s, struct task_struct *task)
 {
@@ -37,10 +53,12 @@ static __always_inline __u32 clone_flags(struct scratch *s, struct task_struct *
 
 	if (s->nr == NR_clone)
 		given = s->args[0];
+	else if (s->nr == NR_clone3 && !s->ret && BPF_CORE_READ(task, pid) != BPF_CORE_READ(task, tgid))
+		given = thread_flags(task);
 	else if (s->nr == NR_clone3)
 		user_read(given, s->args[0]);
 	else if (s->nr == NR_vfork)
-		given = 0x4000 | 0x100; /* CLONE_VFORK | CLONE_VM */
+		given = CLONE_VFORK | CLONE_VM;
 	flags = convert(C_CLONE, given);
 	if (BPF_CORE_READ(own, level) || BPF_CORE_READ(task, nsproxy, pid_ns_for_children) != own)
 		flags |= CHILD_IN_PIDNS;

@@ -112,6 +112,31 @@ fn unix_connections_have_both_ends() {
     assert!(c[1..17].iter().any(|b| *b != 0));
 }
 
+/// An abstract name and a path as long as it can be end with their length, not with a NUL: nothing that lay behind them
+/// may show.
+#[test]
+fn unix_names_end_where_they_end() {
+    let Some(mut w) = Watch::on(&[Sc::BIND, Sc::SENDTO]) else { return };
+    let dir = Folder::new("long");
+    let path = format!("{:x<108}", dir.at(""));
+    for name in [b"\0abstract".as_slice(), path.as_bytes()] {
+        let address = [&1u16.to_ne_bytes(), name].concat();
+        let shown = [name.strip_prefix(b"\0").unwrap_or(name), b"\0"].concat();
+        let (server, client) = (call(SYS_socket, &[1, 2, 0]), call(SYS_socket, &[1, 2, 0]));
+        let to = [at(address.as_slice()), address.len() as i64];
+        w.raw(SYS_bind, Kind::SOCKET_BIND_X, &[server, to[0], to[1]], |_| {
+            vec![I(0), B([b"\x01", shown.as_slice()].concat()), I(server)]
+        });
+        let events = w.during(|| {
+            call(SYS_sendto, &[client, at(b"x"), 1, 0, to[0], to[1]]);
+        });
+        let tuple = &events.iter().find(|e| e.kind == Kind::SOCKET_SENDTO_X).expect("a sendto event").params[4];
+        assert_eq!(String::from_utf8_lossy(&tuple[17..]), String::from_utf8_lossy(&shown));
+        call(SYS_close, &[server]);
+        call(SYS_close, &[client]);
+    }
+}
+
 #[test]
 fn datagrams() {
     let calls = [Sc::SENDTO, Sc::RECVFROM, Sc::SENDMSG, Sc::RECVMSG, Sc::SENDMMSG, Sc::RECVMMSG];
