@@ -56,14 +56,14 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 32768);	/* set before load */
+	__uint(max_entries, 16384);	/* set before load */
 	__type(key, struct flow_key4);
 	__type(value, struct flow_memory);
 } flows4 SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 32768);	/* set before load */
+	__uint(max_entries, 16384);	/* set before load */
 	__type(key, struct flow_key6);
 	__type(value, struct flow_memory);
 } flows6 SEC(".maps");

@@ -128,16 +128,21 @@ static __always_inline int decided(struct __sk_buff *skb, __u32 row)
 	return row == ROW_PASSED ? pass_verdict : SHOT;
 }
 
-static __always_inline int judge(struct __sk_buff *skb, __u32 program, const struct view *view, const volatile struct stage *stage, bool chained)
+/* The stage `stage` of a chain; only programs with a layer stand in chains, the others would be dead code to be removed. */
+static __always_inline int judge_stage(struct __sk_buff *skb, const struct view *view, const volatile struct stage *stage)
 {
-	switch (program) {
+#define CHAINS_none(number, name)
+#define CHAINS_l2(number, name) \
+	case number: \
+		return judge_##name(view, stage, true);
+#define CHAINS_l3 CHAINS_l2
+#define CHAINS_l4 CHAINS_l2
+	switch (stage->program) {
 #ifdef WITH_USER_PROGRAM
 	case USER_PROGRAM:
 		return judge_user(skb, stage);
 #endif
-#define PROGRAM(number, name, input, layer) \
-	case number: \
-		return judge_##name(view, stage, chained);
+#define PROGRAM(number, name, input, layer) CHAINS_##layer(number, name)
 #include "catalogue.def"
 #undef PROGRAM
 	}
@@ -163,7 +168,7 @@ static __always_inline int judge(struct __sk_buff *skb, __u32 program, const str
 #define PROGRAM(number, name, input, layer) \
 	static __always_inline int name##_alone(struct __sk_buff *skb, const struct view *view) \
 	{ \
-		return decided(skb, judge(skb, number, view, &stages[0], false) ? ROW_PASSED : 0); \
+		return decided(skb, judge_##name(view, &stages[0], false) ? ROW_PASSED : 0); \
 	} \
 	SEC("tc") \
 	int name(struct __sk_buff *skb) \
@@ -178,7 +183,7 @@ static __always_inline int judge(struct __sk_buff *skb, __u32 program, const str
 	do { \
 		if (slot >= stage_count) \
 			return decided(skb, ROW_PASSED); \
-		if (judge(skb, stages[slot].program, view, &stages[slot], true) == DROP) \
+		if (judge_stage(skb, view, &stages[slot]) == DROP) \
 			return decided(skb, slot); \
 	} while (0)
 
@@ -198,7 +203,7 @@ static __always_inline int chain(struct __sk_buff *skb, const struct view *view)
 #ifdef WITH_USER_PROGRAM
 static __always_inline int user_alone(struct __sk_buff *skb, const struct view *view)
 {
-	return decided(skb, judge(skb, USER_PROGRAM, view, &stages[0], false) ? ROW_PASSED : 0);
+	return decided(skb, judge_user(skb, &stages[0]) ? ROW_PASSED : 0);
 }
 
 SEC("tc")

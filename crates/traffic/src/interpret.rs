@@ -130,6 +130,11 @@ impl Interpreter {
         self.decision(verdict, reason, rule, audited)
     }
 
+    /// How many flows and fragments were remembered; none is ever forgotten.
+    pub fn remembered(&self) -> (usize, usize) {
+        (self.flows.len(), self.fragments.len())
+    }
+
     fn decision(&self, verdict: Verdict, reason: Reason, rule: Option<usize>, audited: Option<usize>) -> Decision {
         Decision { verdict, passes: self.policy.audit || verdict == Verdict::Allow, reason, rule, audited }
     }

@@ -18,7 +18,12 @@ pub struct Judge {
     pub without_kernel: Option<String>,
     /// Frames that the kernel does not run and the interpreter judged alone.
     pub refused_by_kernel: u64,
+    /// Frames that the kernel judged anew because its tables had no room for all flows or fragments of the capture.
+    pub forgotten: u64,
     rules: Vec<String>,
+    /// Flows and fragments of which the kernel is sure to know all.
+    sure_of: (usize, usize),
+    clock_nanos: u64,
 }
 
 /// What a frame was, in words: the same for all frames of a flow in one direction.
@@ -34,7 +39,17 @@ impl Judge {
             Err(error) => return Err(error),
         };
         let rules = policy.effective_rules().into_iter().map(|r| r.name).collect();
-        Ok(Judge { interpreter: Interpreter::new(policy), kernel, without_kernel, refused_by_kernel: 0, rules })
+        Ok(Judge {
+            interpreter: Interpreter::new(policy),
+            kernel,
+            without_kernel,
+            refused_by_kernel: 0,
+            forgotten: 0,
+            rules,
+            // tables with a free list per CPU evict before they are full
+            sure_of: (policy.state.capacity as usize / 4, FRAGMENTS / 4),
+            clock_nanos: 0,
+        })
     }
 
     /// Judges the next frame.
@@ -42,16 +57,28 @@ impl Judge {
     /// # Errors
     /// The kernel and the interpreter disagree, which is a defect of one of them.
     pub fn judge(&mut self, frame: &[u8], direction: Direction, time_nanos: u64) -> Result<Decision, Disagreement> {
-        let expected = self.interpreter.judge(frame, direction, time_nanos);
+        // frames of a capture are not always in order; a clock that goes back has no meaning for memory
+        self.clock_nanos = self.clock_nanos.max(time_nanos);
+        let expected = self.interpreter.judge(frame, direction, self.clock_nanos);
         let Some(kernel) = &self.kernel else { return Ok(expected) };
-        match kernel.judge(frame, direction, time_nanos) {
+        match kernel.judge(frame, direction, self.clock_nanos) {
             Ok(decision) if decision == expected => Ok(decision),
+            Ok(decision) if self.is_overfull() => {
+                self.forgotten += 1;
+                Ok(decision)
+            }
             Ok(decision) => Err(Disagreement { kernel: decision, interpreter: expected }),
             Err(_) => {
                 self.refused_by_kernel += 1;
                 Ok(expected)
             }
         }
+    }
+
+    /// The interpreter never forgets, the kernel has to.
+    fn is_overfull(&self) -> bool {
+        let (flows, fragments) = self.interpreter.remembered();
+        flows > self.sure_of.0 || fragments > self.sure_of.1
     }
 
     /// Name of the rule that decided.
@@ -125,5 +152,7 @@ impl Groups {
     }
 }
 
+/// Entries of the map `fragments` in bpf/policy.bpf.c.
+const FRAGMENTS: usize = 4096;
 const EPERM: i32 = 1;
 const EACCES: i32 = 13;

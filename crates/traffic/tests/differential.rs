@@ -7,9 +7,11 @@
 mod common;
 
 use common::{Random, frames, may_load, policies};
+use traffic::flow_text;
 use traffic::interpret::Interpreter;
 use traffic::kernel::{LoadedPolicy, Purpose};
-use traffic::policy::Direction;
+use traffic::policy::{Direction, Verdict, read};
+use traffic::replay::Judge;
 
 #[test]
 fn kernel_agrees_with_the_interpreter() {
@@ -46,6 +48,27 @@ fn shapes_are_the_same_on_both_sides() {
         let map = loaded.map(map).unwrap();
         assert_eq!((map.key_bytes(), map.value_bytes()), (key_bytes, value_bytes), "{}", map.name());
     }
+}
+
+/// Captures may hold more flows than the memory, and frames out of order: neither is a disagreement.
+#[test]
+fn replay_takes_full_memories_and_clocks_that_go_back() {
+    if !may_load() {
+        return;
+    }
+    let text = "name: p\ndirection: both\nstateful: {capacity: 64}\nrules:\n  - {name: out, action: allow, direction: out, protocol: udp}\n";
+    let policy = read::read("test", text, &|_| Err(std::io::ErrorKind::NotFound.into())).unwrap().remove(0);
+    let mut judge = Judge::new(&policy).unwrap();
+    let frame = |source: &str, to: &str| flow_text::frame(&format!("udp {source} -> {to}")).unwrap();
+    for port in 1..=2000u64 {
+        let (near, far) = (format!("10.0.0.1:{port}"), "10.0.0.2:53");
+        let out = judge.judge(&frame(&near, far), Direction::Out, 5_000_000_000 - port).unwrap();
+        assert_eq!(out.verdict, Verdict::Allow);
+    }
+    for port in 1..=2000u64 {
+        judge.judge(&frame("10.0.0.2:53", &format!("10.0.0.1:{port}")), Direction::In, 1).unwrap();
+    }
+    assert!((1000..2000).contains(&judge.forgotten), "{} forgotten", judge.forgotten);
 }
 
 fn compare(seed: u64) -> u64 {

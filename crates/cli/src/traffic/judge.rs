@@ -136,6 +136,7 @@ fn tell(replayed: &Replayed, as_json: bool) -> Outcome {
             "dropped": dropped,
             "judged_by": if replayed.judge.without_kernel.is_some() { "interpreter" } else { "kernel" },
             "refused_by_kernel": replayed.judge.refused_by_kernel,
+            "forgotten": replayed.judge.forgotten,
             "verdicts": replayed.verdicts,
             "flows": flows,
         }));
@@ -169,7 +170,16 @@ fn why(judge: &Judge, decision: &Decision) -> String {
 fn note_judges(judge: &Judge, text: &mut String) {
     if let Some(why) = &judge.without_kernel {
         let _ = writeln!(text, "judged by the interpreter alone: {why}");
-    } else if judge.refused_by_kernel > 0 {
+        return;
+    }
+    if judge.forgotten > 0 {
+        let _ = writeln!(
+            text,
+            "{} frames of flows for which the memory had no room, judged anew (see `stateful: {{capacity: N}}`)",
+            judge.forgotten
+        );
+    }
+    if judge.refused_by_kernel > 0 {
         let _ = writeln!(
             text,
             "{} frames too short for a test run, judged by the interpreter alone",

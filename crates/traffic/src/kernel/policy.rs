@@ -50,13 +50,15 @@ impl LoadedPolicy {
         let around = surroundings(policy, purpose);
         let tables = Tables::build(policy, &around).map_err(|e| Error::TooLarge(policy.name.clone(), e))?;
         let directions = if around.trace { &[Direction::In, Direction::Out] } else { policy.direction.each() };
+        // their memory is taken at once, and making it is half of what attaching costs
+        let flows_kept = if policy.state.enabled { policy.state.capacity } else { 1 };
         let mut loader = Loader::new("hawkbell", OBJECT)
             .global("config", &tables.config)
             .value_bytes("tables", bytes(tables.blob.len()))
             .max_entries("counters", tables.counter_rows)
             .max_entries("carried", tables.counter_rows)
-            .max_entries(FLOWS[0], policy.state.capacity)
-            .max_entries(FLOWS[1], policy.state.capacity)
+            .max_entries(FLOWS[0], flows_kept)
+            .max_entries(FLOWS[1], flows_kept)
             .only(directions.iter().map(|d| program_name(*d)));
         let mirrored = matches!(purpose, Purpose::Attach { mirrored: true, .. });
         for direction in directions {

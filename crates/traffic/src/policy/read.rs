@@ -272,7 +272,7 @@ const RULE_KEYS: &[&str] = &[
 const MODES: [(&str, bool); 2] = [("enforce", false), ("audit", true)];
 const MAX_NAME_BYTES: usize = 63;
 /// Per address family; both tables together take 6 MiB of kernel memory.
-const DEFAULT_CAPACITY: u32 = 32_768;
+const DEFAULT_CAPACITY: u32 = 16_384;
 
 #[cfg(test)]
 mod tests;
