@@ -60,9 +60,9 @@ fn package(out: &mut String, directory: &str, files: &[(&str, &FileReport)]) {
 
 fn lines(out: &mut String, file: &FileReport) {
     let mut branches: BTreeMap<u32, Ratio> = BTreeMap::new();
-    for branch in file.branches.iter().filter(|b| !b.folded) {
-        let ran = u64::from(branch.taken > 0) + u64::from(branch.not_taken > 0);
-        *branches.entry(branch.start.line).or_default() += Ratio { covered: ran, total: 2 };
+    for branch in file.uses.iter().map(|u| &u.branch).filter(|b| !b.folded) {
+        let sides = Ratio { covered: branch.sides_run() as u64, total: 2 };
+        *branches.entry(branch.start.line).or_default() += sides;
     }
     for (number, count) in &file.lines {
         match branches.get(number) {

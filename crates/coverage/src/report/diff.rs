@@ -20,7 +20,10 @@ pub fn changed_lines(diff: &str, top: &str) -> HashMap<String, BTreeSet<u32>> {
 /// Leaves only lines, branches and functions that begin on one of `lines`.
 pub fn restrict(file: &mut FileReport, lines: &BTreeSet<u32>) {
     file.lines.retain(|line, _| lines.contains(line));
+    file.own_lines.retain(|line| lines.contains(line));
     file.branches.retain(|b| lines.contains(&b.start.line));
+    file.uses.retain(|u| lines.contains(&u.branch.start.line));
+    file.decisions.retain(|d| lines.contains(&d.start.line));
     file.functions.retain(|f| lines.contains(&f.start.line));
 }
 

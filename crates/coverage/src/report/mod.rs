@@ -8,10 +8,11 @@ pub mod json;
 pub mod lcov;
 pub mod summary;
 pub mod text;
+mod uses;
 
 use crate::Error;
-use crate::count::{Counted, count, main_file};
-use crate::mapping::{Condition, FunctionMap, Position, Region, RegionKind};
+use crate::count::{Counted, RegionCount, count, main_file};
+use crate::mapping::{Condition, Counter, FunctionMap, Position, Region, RegionKind};
 use crate::mcdc::{self, evaluate};
 use crate::profile::Counters;
 use crate::segments::{Segment, Span, SpanKind, lines, segments};
@@ -35,9 +36,15 @@ pub struct FileReport {
     pub segments: Vec<Segment>,
     /// In the order of their first lines.
     pub functions: Vec<FunctionReport>,
+    /// Conditions where they stand: one in a macro stands in the macro, once for all of its uses.
     pub branches: Vec<Branch>,
+    /// Conditions as functions use them: one in a macro is there for each use, on the line of the use. What figures count,
+    /// as in llvm-cov.
+    pub uses: Vec<Use>,
     /// Decisions of several conditions, where the object was built with MC/DC.
     pub decisions: Vec<Decision>,
+    /// Lines that belong to functions of this file; the others with a count belong to macros, and are in no figure.
+    pub own_lines: BTreeSet<u32>,
 }
 
 #[derive(Clone, Debug)]
@@ -63,6 +70,30 @@ pub struct Branch {
     /// The compiler decided it: neither side can be counted.
     pub folded: bool,
     pub condition: Option<Condition>,
+}
+
+impl Branch {
+    /// How many of its two sides were taken.
+    pub fn sides_run(&self) -> usize {
+        usize::from(self.taken > 0) + usize::from(self.not_taken > 0)
+    }
+
+    fn add(&mut self, other: &Branch) {
+        self.taken = self.taken.saturating_add(other.taken);
+        self.not_taken = self.not_taken.saturating_add(other.not_taken);
+        self.folded &= other.folded;
+    }
+}
+
+/// A condition in a function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Use {
+    /// The function: where it begins and its name, because a macro may make several in one place.
+    pub function: (Position, Rc<str>),
+    /// The condition's number in the function.
+    pub index: usize,
+    /// Begins on the line that leads to it.
+    pub branch: Branch,
 }
 
 /// One decision of several conditions.
@@ -132,23 +163,8 @@ impl Builder {
         let main = main_file(map);
         for (region, value) in map.regions.iter().zip(&counted.regions) {
             let Some(path) = map.files.get(region.file as usize) else { continue };
-            if let Some(kind) = span_kind(region.kind) {
-                let span = Span { start: region.start, end: region.end, kind, count: value.count };
-                self.spans.entry(path.clone()).or_default().push(span);
-            }
-            if let RegionKind::Branch { taken, not_taken, condition } = region.kind {
-                let folded = taken == not_taken
-                    && value.count == 0
-                    && value.not_taken == 0
-                    && taken == crate::mapping::Counter::Zero;
-                let branch = Branch {
-                    start: region.start,
-                    end: region.end,
-                    taken: value.count,
-                    not_taken: value.not_taken,
-                    folded,
-                    condition,
-                };
+            self.spans.entry(path.clone()).or_default().extend(span(region, *value));
+            if let Some(branch) = branch(region, *value) {
                 self.files.entry(path.clone()).or_default().branches.push(branch);
             }
         }
@@ -158,9 +174,30 @@ impl Builder {
         let regions = u32::try_from(code.clone().count()).unwrap_or(u32::MAX);
         let regions_run = u32::try_from(code.filter(|(_, c)| c.count > 0).count()).unwrap_or(u32::MAX);
         let (start, entries, lost_updates) = (body.start, counted.entries, counted.lost_updates);
+        let used_by: (Position, Rc<str>) = (start, name.as_str().into());
         let function = FunctionReport { name, start, entries, regions, regions_run, lost_updates };
-        self.files.entry(path.clone()).or_default().functions.push(function);
+        let file = self.files.entry(path.clone()).or_default();
+        file.functions.push(function);
+        file.own_lines.extend(lines(&segments(spans_of(map, counted, main))).into_keys());
+        let uses = uses::of(map, counted, main).into_iter().enumerate();
+        file.uses.extend(uses.map(|(index, branch)| Use { function: used_by.clone(), index, branch }));
     }
+}
+
+fn span(region: &Region, value: RegionCount) -> Option<Span> {
+    Some(Span { start: region.start, end: region.end, kind: span_kind(region.kind)?, count: value.count })
+}
+
+fn spans_of(map: &FunctionMap, counted: &Counted, file: u32) -> Vec<Span> {
+    let here = map.regions.iter().zip(&counted.regions).filter(|(region, _)| region.file == file);
+    here.filter_map(|(region, value)| span(region, *value)).collect()
+}
+
+fn branch(region: &Region, value: RegionCount) -> Option<Branch> {
+    let RegionKind::Branch { taken, not_taken, condition } = region.kind else { return None };
+    let folded = taken == not_taken && taken == Counter::Zero && value == RegionCount::default();
+    let (start, end) = (region.start, region.end);
+    Some(Branch { start, end, taken: value.count, not_taken: value.not_taken, folded, condition })
 }
 
 /// What several objects share (functions of a header), or several uses of a macro, is one place in the source: its counts add
@@ -181,12 +218,22 @@ fn merge_repeats(file: &mut FileReport) {
     file.branches.dedup_by(|next, kept| {
         let same = (next.start, next.end) == (kept.start, kept.end);
         if same {
-            kept.taken = kept.taken.saturating_add(next.taken);
-            kept.not_taken = kept.not_taken.saturating_add(next.not_taken);
-            kept.folded &= next.folded;
+            kept.add(next);
         }
         same
     });
+    fn place(u: &Use) -> (&(Position, Rc<str>), usize, Position, Position) {
+        (&u.function, u.index, u.branch.start, u.branch.end)
+    }
+    file.uses.sort_by(|a, b| place(a).cmp(&place(b)));
+    file.uses.dedup_by(|next, kept| {
+        let same = place(next) == place(kept);
+        if same {
+            kept.branch.add(&next.branch);
+        }
+        same
+    });
+    file.uses.sort_by_key(|u| (u.branch.start.line, u.branch.start.column));
     file.decisions.sort_by_key(|d| (d.start, d.end));
     file.decisions.dedup_by(|next, kept| {
         let same = (next.start, next.end, next.conditions.len()) == (kept.start, kept.end, kept.conditions.len());

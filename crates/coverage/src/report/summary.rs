@@ -1,6 +1,8 @@
 //! Totals of a file or of everything: functions, lines, regions, branches. A ratio of nothing is not 100 %: it is absent.
 
-use super::{FileReport, Report};
+use super::{FileReport, FunctionReport, Report, Use};
+use crate::mapping::Position;
+use std::collections::BTreeMap;
 use std::ops::AddAssign;
 
 /// How many there are and how many of them ran.
@@ -39,15 +41,18 @@ pub struct Summary {
 impl Summary {
     pub fn of_file(file: &FileReport) -> Summary {
         let ratio = |covered: usize, total: usize| Ratio { covered: covered as u64, total: total as u64 };
-        let live = || file.branches.iter().filter(|b| !b.folded);
-        let sides = live().map(|b| usize::from(b.taken > 0) + usize::from(b.not_taken > 0)).sum();
         let conditions = || file.decisions.iter().flat_map(|d| &d.conditions);
-        let regions = |f: fn(&super::FunctionReport) -> u32| file.functions.iter().map(|x| u64::from(f(x))).sum();
+        let ran = |line: &&u32| file.lines.get(line).is_some_and(|count| *count > 0);
+        // The same function of a header, compiled into several objects, is one function.
+        let functions = || file.functions.chunk_by(|a, b| a.start == b.start);
+        let most = |f: fn(&FunctionReport) -> u32| {
+            functions().map(|copies| u64::from(copies.iter().map(f).max().unwrap_or(0))).sum()
+        };
         Summary {
-            functions: ratio(file.functions.iter().filter(|f| f.entries > 0).count(), file.functions.len()),
-            lines: ratio(file.lines.values().filter(|c| **c > 0).count(), file.lines.len()),
-            regions: Ratio { covered: regions(|f| f.regions_run), total: regions(|f| f.regions) },
-            branches: ratio(sides, live().count() * 2),
+            functions: ratio(functions().filter(|c| c.iter().any(|f| f.entries > 0)).count(), functions().count()),
+            lines: ratio(file.own_lines.iter().filter(ran).count(), file.own_lines.len()),
+            regions: Ratio { covered: most(|f| f.regions_run), total: most(|f| f.regions) },
+            branches: branches(&file.uses),
             conditions: ratio(conditions().filter(|c| c.2).count(), conditions().count()),
         }
     }
@@ -76,6 +81,23 @@ impl Summary {
         let all = if total.conditions.total > 0 { 5 } else { 4 };
         self.named().into_iter().take(all)
     }
+}
+
+/// Of functions that begin in one place (copies of a header's function, products of a macro) the one that ran most counts.
+fn branches(uses: &[Use]) -> Ratio {
+    let mut functions: BTreeMap<(Position, &str), Ratio> = BTreeMap::new();
+    for Use { function: (start, name), branch, .. } in uses.iter().filter(|u| !u.branch.folded) {
+        let sides = Ratio { covered: branch.sides_run() as u64, total: 2 };
+        *functions.entry((*start, name)).or_default() += sides;
+    }
+    let mut places: BTreeMap<Position, Ratio> = BTreeMap::new();
+    for ((start, _), ratio) in functions {
+        let most = places.entry(start).or_default();
+        *most = Ratio { covered: most.covered.max(ratio.covered), total: most.total.max(ratio.total) };
+    }
+    let mut sum = Ratio::default();
+    places.into_values().for_each(|ratio| sum += ratio);
+    sum
 }
 
 impl AddAssign for Summary {
