@@ -15,8 +15,8 @@ test: ## install what the tests need and run them all
 	@sh scripts/setup.sh test && cargo test --workspace --quiet
 bench: ## print the measured figures beside the reference's
 	@sh scripts/setup.sh test && cargo xtask bench
-coverage: ## measure the shipped BPF programs with our own coverage, through the tests of their crates
-	@sh scripts/coverage.sh
+coverage: ## measure the shipped packet programs with our own coverage: figures, floor, HTML in target/cover/html
+	@sh scripts/setup.sh test && sh scripts/coverage.sh
 lint: ## formatting and lints as CI sees them
 	@cargo fmt --all --check && cargo clippy --workspace --all-targets --quiet -- -D warnings
 docs: ## write the generated reference pages anew

@@ -22,9 +22,8 @@ for crate; do
         echo "coverage: crate $crate has no BPF programs" >&2
         exit 1
     fi
-    cargo test --quiet --package "$crate" --no-run --target-dir "$out/build"
-    $as_root "$out/hawkbell" cover run -o "$out/$crate.cover" -- \
-        cargo test --quiet --package "$crate" --target-dir "$out/build"
+    cargo test --quiet --package "$crate" --no-run
+    $as_root "$out/hawkbell" cover run -o "$out/$crate.cover" -- cargo test --quiet --package "$crate"
     profiles="$profiles $out/$crate.cover"
 done
 
