@@ -2,6 +2,8 @@
 //! Debian kernels; goes out: one line per expectation and status 1 when any fails. Kernels are fetched with apt into the cache
 //! below `target/`, nothing is installed; no virtualisation and no root file system image is needed.
 
+mod covered;
+
 use crate::cpio::Archive;
 use anyhow::{Context, Result, bail, ensure};
 use std::fs;
@@ -15,6 +17,12 @@ struct Scenario {
     boot: &'static str,
     asks: &'static [Ask],
 }
+
+/// Counters of an fentry and an LSM program, held, explained and found above zero.
+const COVERED: [Ask; 2] = [
+    ("cover run -o /tmp/profile -- /cover/attach /cover/trampolines.bpf.o", 0, ""),
+    ("cover report --object /cover --fail-under functions=100 /tmp/profile", 0, "100.0% (2/2)"),
+];
 
 /// Arguments of hawkbell, expected status, text that must appear.
 type Ask = (&'static str, i32, &'static str);
@@ -38,6 +46,8 @@ const SCENARIOS: &[Scenario] = &[
             ("check -r kernel>=6.12", 1, "this kernel is 6.1"),
             ("check -r helper:lsm:bpf_get_current_uid_gid,helper:tracing:bpf_get_current_pid_tgid", 0, "OK"),
             ("check -r ability:isa-v4", 1, "came with Linux 6.6"),
+            COVERED[0],
+            COVERED[1],
         ],
     },
     Scenario {
@@ -71,6 +81,8 @@ const SCENARIOS: &[Scenario] = &[
             ("check -r kfunc:bpf_rcu_read_lock,lsm:file_open,iter:task,struct_ops:tcp_congestion_ops", 0, "OK"),
             ("check -r ability:load-acquire", 1, "came with Linux 6.15"),
             ("probe --full", 0, "Helpers by program type"),
+            COVERED[0],
+            COVERED[1],
         ],
     },
     Scenario {
@@ -81,6 +93,15 @@ const SCENARIOS: &[Scenario] = &[
             ("check -r kprobe-multi", 1, "5.18"),
             ("check -r map:bloom_filter", 1, "came with Linux 5.16"),
             ("check -r bpf-lsm", 1, "'bpf'"),
+        ],
+    },
+    Scenario {
+        kernel: "5.10",
+        boot: "lsm=lockdown,capability,yama,apparmor,bpf",
+        asks: &[
+            // Before 5.14 seccomp notices cannot be answered with a descriptor.
+            ("cover run -o /tmp/held -- /cover/attach /cover/trampolines.bpf.o", 0, "followed by ptrace instead"),
+            ("cover report --object /cover --fail-under functions=100 /tmp/held", 0, "100.0% (2/2)"),
         ],
     },
 ];
@@ -113,6 +134,8 @@ pub fn run(names: &[String]) -> Result<()> {
 fn build() -> Result<PathBuf> {
     let status = Command::new("cargo").args(["build", "--quiet", "-p", "hawkbell", "--bin", "hawkbell"]).status()?;
     ensure!(status.success(), "hawkbell does not build");
+    let status = Command::new("cargo").args(["build", "--quiet", "-p", "coverage", "--example", "attach"]).status()?;
+    ensure!(status.success(), "the loader of the covered programs does not build");
     Ok(target_dir().join("debug/hawkbell"))
 }
 
@@ -282,7 +305,7 @@ fn boot(scenario: &Scenario, kernel: &Kernel, busybox: &Path, hawkbell: &Path) -
     let scratch = std::env::temp_dir().join(format!("hawkbell-kernel-{}", std::process::id()));
     fs::create_dir_all(&scratch)?;
     let initrd = scratch.join("initrd");
-    fs::write(&initrd, archive(scenario, kernel, busybox, hawkbell)?)?;
+    fs::write(&initrd, archive(scenario, kernel, busybox, hawkbell, &scratch)?)?;
     let said = emulate(scenario, kernel, &initrd);
     fs::remove_dir_all(&scratch)?;
     Ok(judge(scenario, kernel, &said?))
@@ -341,7 +364,7 @@ fn report(line: &str) {
 }
 
 /// The guest's file system: busybox, hawkbell with its libraries, and an init that asks one question after the other.
-fn archive(scenario: &Scenario, kernel: &Kernel, busybox: &Path, hawkbell: &Path) -> Result<Vec<u8>> {
+fn archive(scenario: &Scenario, kernel: &Kernel, busybox: &Path, hawkbell: &Path, scratch: &Path) -> Result<Vec<u8>> {
     let mut archive = Archive::default();
     for dir in ["bin", "sbin", "proc", "sys", "dev", "tmp", "boot"] {
         archive.directory(dir);
@@ -352,6 +375,9 @@ fn archive(scenario: &Scenario, kernel: &Kernel, busybox: &Path, hawkbell: &Path
         archive.file(library.trim_start_matches('/'), 0o755, &fs::read(&library)?);
     }
     archive.file(&format!("boot/config-{}", kernel.release), 0o644, &fs::read(&kernel.config)?);
+    if scenario.asks.iter().any(|(ask, ..)| ask.contains("/cover/")) {
+        covered::add(&mut archive, hawkbell, scratch)?;
+    }
     archive.file("init", 0o755, init(scenario).as_bytes());
     Ok(archive.finish())
 }

@@ -8,7 +8,7 @@ use crate::mapping::{self, FunctionMap};
 use crate::mcdc::Numbering;
 use md5::{Digest, Md5};
 use object::read::elf::ElfFile64;
-use object::{Object, ObjectSection, ObjectSymbol, RelocationTarget, SectionIndex};
+use object::{Object, ObjectSection, ObjectSymbol, RelocationTarget, SectionIndex, SymbolKind};
 use std::collections::HashMap;
 use std::io::Read;
 
@@ -16,6 +16,8 @@ use std::io::Read;
 #[derive(Debug)]
 pub struct Sidecar {
     pub build: BuildId,
+    /// The file that was compiled, as clang was told it.
+    pub source: String,
     /// Functions that have counters.
     pub functions: Vec<Function>,
     /// Mapping records, in the order of the file.
@@ -65,6 +67,7 @@ impl Sidecar {
         }
         Ok(Sidecar {
             build: BuildId::of(bytes),
+            source: source(&file),
             by_name: functions.iter().enumerate().map(|(index, f)| ((f.name_ref, f.hash), index)).collect(),
             functions,
             maps,
@@ -94,6 +97,13 @@ impl Sidecar {
     pub fn data_bytes(&self) -> usize {
         self.counter_bytes + self.bitmap_bytes
     }
+}
+
+fn source(file: &ElfFile64<'_>) -> String {
+    let symbol = file.symbols().find(|symbol| symbol.kind() == SymbolKind::File);
+    symbol
+        .and_then(|symbol| symbol.name_bytes().ok())
+        .map_or_else(String::new, |name| String::from_utf8_lossy(name).into())
 }
 
 /// Writes down behind the object which functions were left out. Readers of ELF files do not look there; the identity of the

@@ -42,17 +42,22 @@ pub enum Grip {
 }
 
 /// Starts `command` under the filter, with `unblocked` signals let through again. Children inherit the filter. Where the
-/// kernel refuses it, or `by_trace` asks for it, the command is followed by ptrace instead: EINVAL where the kernel has no
-/// notification, EBUSY under another supervisor, EACCES in some containers.
+/// kernel refuses it, or `by_trace` asks for it, the command is followed by ptrace instead: ENOSYS where the kernel cannot be
+/// answered with a descriptor, EBUSY under another supervisor, EACCES in some containers.
 ///
 /// # Errors
 /// As spawning.
 pub fn spawn(command: &mut Command, unblocked: SigSet, by_trace: bool) -> io::Result<(Child, Grip)> {
     let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
     let mask: SigSet = SigSet::thread_get_mask()?.into_iter().filter(|signal| !unblocked.contains(*signal)).collect();
+    let excluded = match by_trace {
+        true => Some(0),
+        // A filter cannot be taken back once it shows that its notices cannot be answered.
+        false => (!answers_with_descriptors()).then_some(libc::ENOSYS),
+    };
     let prepare = move || {
         mask.thread_set_mask()?;
-        let refused = match if by_trace { Err(io::Error::from_raw_os_error(0)) } else { install_filter() } {
+        let refused = match excluded.map_or_else(install_filter, |errno| Err(io::Error::from_raw_os_error(errno))) {
             Ok(listener) => return send_descriptor(theirs.as_fd(), listener.as_fd()),
             Err(error) => error,
         };
@@ -68,6 +73,14 @@ pub fn spawn(command: &mut Command, unblocked: SigSet, by_trace: bool) -> io::Re
         crate::trace::follow(child.id(), &mask)?;
     }
     Ok((child, grip))
+}
+
+/// `SECCOMP_ADDFD_FLAG_SEND` came with Linux 5.14.
+fn answers_with_descriptors() -> bool {
+    let uname = rustix::system::uname();
+    let mut numbers =
+        uname.release().to_str().unwrap_or_default().split(['.', '-']).map_while(|n| n.parse::<u32>().ok());
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (5, 14)
 }
 
 /// Starts `command` without a filter, with `unblocked` signals let through again.

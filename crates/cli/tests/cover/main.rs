@@ -250,7 +250,27 @@ fn what_the_verifier_refuses_with_counters_is_fitted_and_named() {
     assert!(home.cover(&["check", "heavy.bpf.o"]).status().expect("check").success());
     home.run(&[], &format!("{},hot,2 exit=0", home.object("heavy")));
     let report = home.cover(&["report"]).output().expect("report");
-    assert!(String::from_utf8_lossy(&report.stdout).contains("not measured: `"));
+    let text = String::from_utf8_lossy(&report.stdout).into_owned();
+    let function = text.split("not measured: `").nth(1).and_then(|t| t.split('`').next()).expect("its name").to_owned();
+    for (format, file, wanted) in [
+        ("html", "out_html/index.html", format!("<code>{function}</code>: program `golden`")),
+        ("json", "out.json", format!("\"function\":\"{function}\"")),
+        ("lcov", "out.lcov", format!("# not measured: {function} (program `golden`")),
+        ("cobertura", "out.xml", format!("<!-- not measured: {function} (program `golden`")),
+        ("text", "out.txt", format!("not measured: `{function}`")),
+    ] {
+        assert!(home.cover(&["out", "-f", format]).status().expect("out").success());
+        let report = fs::read_to_string(home.0.path().join(file)).expect("a report");
+        assert!(report.contains(&wanted), "{format}: {wanted}");
+        assert!(
+            !report.contains(&format!("FNDA:0,{function}")) && !report.contains(&format!(":{function}\"")),
+            "{format}"
+        );
+    }
+    let pages = fs::read_dir(home.0.path().join("out_html")).expect("pages").flatten().map(|e| e.path());
+    let marked =
+        pages.map(|p| fs::read_to_string(p).expect("a page")).filter(|page| page.contains("class=\"unmeasured\""));
+    assert_eq!(marked.count(), 1, "the function is marked in its source");
     let cost = home.cover(&["cost", "--json", "heavy.bpf.o", "heavy.bpf.o"]).output().expect("cost");
     let cost: serde_json::Value = serde_json::from_slice(&cost.stdout).expect("JSON");
     let hot =

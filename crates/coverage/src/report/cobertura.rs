@@ -25,6 +25,11 @@ pub fn render(report: &Report, timestamp: u64) -> String {
         total.branches.covered,
         total.branches.total
     );
+    for left_out in &report.unmeasured {
+        // Two hyphens would end a comment.
+        let said = format!("{} ({})", left_out.function, left_out.reason).replace("--", "- -");
+        let _ = writeln!(out, "<!-- not measured: {} -->", escape(&said));
+    }
     for (directory, files) in packages {
         package(&mut out, directory, &files);
     }

@@ -1,11 +1,12 @@
-//! HTML: an index of all files with sortable figures and a page per file with counts beside the source. One folder without
+//! HTML: an index of all files and objects with sortable figures and a page per file with counts beside the source. One folder without
 //! outside references, readable without JavaScript, by keyboard and by screen readers, light and dark. Sources are asked
 //! for through a closure; a missing one still gets its page.
 
 use super::summary::{Ratio, Summary};
 use super::{Branch, Decision, FileReport, Report, escape};
 use crate::segments::Segment;
-use std::collections::BTreeMap;
+use crate::sidecar::Exclusion;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 /// One file of the report's folder.
@@ -22,7 +23,7 @@ pub fn render(report: &Report, title: &str, source: &dyn Fn(&str) -> Option<Stri
     let mut pages = vec![Page { name: "index.html".into(), content: index(report, title, &names, prefix) }];
     for ((path, file), name) in report.files.iter().zip(&names) {
         let text = source(path);
-        let content = file_page(&path[prefix..], file, title, text.as_deref());
+        let content = file_page(&path[prefix..], file, report, (title, text.as_deref()));
         pages.push(Page { name: name.clone(), content });
     }
     pages.push(Page { name: "style.css".into(), content: STYLE.into() });
@@ -54,35 +55,53 @@ fn index(report: &Report, title: &str, names: &[String], prefix: usize) -> Strin
     let mut out = head(title, "Coverage", true);
     let total = Summary::of(report);
     let _ = write!(out, "<main><h1>{}</h1>{}", escape(title), cards(&total));
-    if !report.unmeasured.is_empty() {
-        out.push_str("<div class=\"notice\">Not measured, and in no figure:<ul>");
-        for left_out in &report.unmeasured {
-            let _ = write!(out, "<li><code>{}</code>: {}</li>", escape(&left_out.function), escape(&left_out.reason));
-        }
-        out.push_str("</ul></div>");
-    }
-    out.push_str(
-        "<table class=\"files\" id=\"files\"><caption class=\"quiet\">Select a heading to sort</caption><thead><tr>",
+    out.push_str(&not_measured(report.unmeasured.iter()));
+    let files = report.files.iter().zip(names).map(|((path, file), name)| {
+        let (directory, file_name) = path[prefix..].rsplit_once('/').map_or(("", &path[prefix..]), |(d, f)| (d, f));
+        let directory =
+            if directory.is_empty() { String::new() } else { format!("<span>{}/</span>", escape(directory)) };
+        let head = format!("<a href=\"{name}\">{directory}<b>{}</b></a>", escape(file_name));
+        (head, Summary::of_file(file))
+    });
+    table(&mut out, "files", "Files", &total, files);
+    let objects = report.objects.iter().map(|object| {
+        let loads = if object.loads == 1 { String::new() } else { format!(", {} loads", object.loads) };
+        (format!("<b>{}</b> <span>{}{loads}</span>", escape(&object.source), object.build.tag()), object.summary)
+    });
+    table(&mut out, "objects", "Objects", &total, objects);
+    out.push_str("</main>");
+    finish(out)
+}
+
+/// A sortable table: what a row is about, and its figures.
+fn table(out: &mut String, id: &str, title: &str, total: &Summary, rows: impl Iterator<Item = (String, Summary)>) {
+    let _ = write!(
+        out,
+        "<section aria-labelledby=\"{id}-title\"><h2 id=\"{id}-title\">{title}</h2><div class=\"scroll\"><table class=\"files\" \
+         id=\"{id}\"><caption class=\"quiet\">Select a heading to sort</caption><thead><tr>"
     );
-    let headings = std::iter::once("file").chain(total.columns(&total).map(|(name, _)| name));
+    let first = title.trim_end_matches('s');
+    let headings = std::iter::once(first).chain(total.columns(total).map(|(name, _)| name));
     for (column, heading) in headings.enumerate() {
         let sorted = if column == 0 { " aria-sort=\"ascending\"" } else { "" };
         let _ = write!(out, "<th scope=\"col\"{sorted}><button type=\"button\">{heading}</button></th>");
     }
     out.push_str("</tr></thead><tbody>");
-    for ((path, file), name) in report.files.iter().zip(names) {
-        let (directory, file_name) = path[prefix..].rsplit_once('/').map_or(("", &path[prefix..]), |(d, f)| (d, f));
-        let directory =
-            if directory.is_empty() { String::new() } else { format!("<span>{}/</span>", escape(directory)) };
-        let _ =
-            write!(out, "<tr><th scope=\"row\"><a href=\"{name}\">{directory}<b>{}</b></a></th>", escape(file_name));
-        for (_, ratio) in Summary::of_file(file).columns(&total) {
-            out.push_str(&figure(ratio));
-        }
+    for (head, summary) in rows {
+        let _ = write!(out, "<tr><th scope=\"row\">{head}</th>");
+        summary.columns(total).for_each(|(_, ratio)| out.push_str(&figure(ratio)));
         out.push_str("</tr>");
     }
-    out.push_str("</tbody></table></main>");
-    finish(out)
+    out.push_str("</tbody></table></div></section>");
+}
+
+fn not_measured<'a>(left_out: impl Iterator<Item = &'a Exclusion>) -> String {
+    let item = |e: &Exclusion| format!("<li><code>{}</code>: {}</li>", escape(&e.function), escape(&e.reason));
+    let items: String = left_out.map(item).collect();
+    if items.is_empty() {
+        return items;
+    }
+    format!("<div class=\"notice\">Not measured, and in no figure:<ul>{items}</ul></div>")
 }
 
 fn cards(summary: &Summary) -> String {
@@ -121,28 +140,73 @@ fn grade(ratio: Ratio) -> &'static str {
     }
 }
 
-fn file_page(path: &str, file: &FileReport, title: &str, source: Option<&str>) -> String {
+fn file_page(path: &str, file: &FileReport, report: &Report, (title, source): (&str, Option<&str>)) -> String {
     let mut out = head(title, path, false);
     let _ = write!(out, "<nav><a href=\"index.html\">{}</a></nav><main><h1>{}</h1>", escape(title), escape(path));
     out.push_str(&cards(&Summary::of_file(file)));
+    let left_out = source.map(|text| definitions(text, file, &report.unmeasured)).unwrap_or_default();
+    out.push_str(&not_measured(left_out.values().copied()));
+    lines_not_run(&mut out, file);
     functions(&mut out, file);
     match source {
-        Some(text) => listing(&mut out, file, text),
+        Some(text) => listing(&mut out, file, text, &left_out),
         None => {
             out.push_str("<p class=\"notice\">The source was not found; the counts are complete. Point at it with <code>--map OLD=NEW</code>.</p>");
             let blank = "\n".repeat(file.lines.keys().next_back().map_or(0, |l| *l as usize));
-            listing(&mut out, file, &blank);
+            listing(&mut out, file, &blank, &left_out);
         }
     }
     out.push_str("</main>");
     finish(out)
 }
 
+/// Lines on which functions that were left out seem to begin. Their object knows nothing of them any more, so this goes by
+/// the text: the name before a parenthesis, on a line without a count that does not end a statement.
+fn definitions<'a>(text: &str, file: &FileReport, left_out: &'a BTreeSet<Exclusion>) -> BTreeMap<u32, &'a Exclusion> {
+    let begins = |line: &str, name: &str| {
+        let line = line.trim();
+        let at = line.find(name).filter(|at| line[at + name.len()..].trim_start().starts_with('('));
+        let apart = |at: usize| !line[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
+        !line.ends_with(';') && !line.starts_with(['*', '/', '#']) && at.is_some_and(apart)
+    };
+    let mut found = BTreeMap::new();
+    for (number, line) in (1u32..).zip(text.lines()).filter(|(number, _)| !file.lines.contains_key(number)) {
+        found.extend(left_out.iter().find(|e| begins(line, &e.function)).map(|e| (number, e)));
+    }
+    found
+}
+
+/// Links to the runs of lines that did not run.
+fn lines_not_run(out: &mut String, file: &FileReport) {
+    let mut runs: Vec<(u32, u32)> = Vec::new();
+    let mut last = None;
+    for (line, count) in &file.lines {
+        match (count, last, runs.last_mut()) {
+            (0, Some(0), Some((_, end))) => *end = *line,
+            (0, ..) => runs.push((*line, *line)),
+            _ => {}
+        }
+        last = Some(*count);
+    }
+    if runs.is_empty() {
+        return;
+    }
+    out.push_str("<nav class=\"missed\" aria-label=\"Lines that did not run\">Not run:");
+    for (start, end) in runs.iter().take(MAX_LINKS) {
+        let shown = if start == end { start.to_string() } else { format!("{start}–{end}") };
+        let _ = write!(out, " <a href=\"#L{start}\">{shown}</a>");
+    }
+    if let Some(more) = runs.len().checked_sub(MAX_LINKS).filter(|more| *more > 0) {
+        let _ = write!(out, " and {more} more");
+    }
+    out.push_str("</nav>");
+}
+
 fn functions(out: &mut String, file: &FileReport) {
     if file.functions.is_empty() {
         return;
     }
-    out.push_str("<details class=\"functions\"><summary>Functions</summary><table><thead><tr><th scope=\"col\">Function</th><th scope=\"col\">Entered</th><th scope=\"col\">Regions run</th></tr></thead><tbody>");
+    out.push_str("<details class=\"functions\"><summary>Functions</summary><div class=\"scroll\"><table><thead><tr><th scope=\"col\">Function</th><th scope=\"col\">Entered</th><th scope=\"col\">Regions run</th></tr></thead><tbody>");
     for function in &file.functions {
         let class = if function.entries > 0 { "good" } else { "poor" };
         let note = if function.lost_updates { " <em>lower bound: updates were lost</em>" } else { "" };
@@ -156,7 +220,7 @@ fn functions(out: &mut String, file: &FileReport) {
             function.regions
         );
     }
-    out.push_str("</tbody></table></details>");
+    out.push_str("</tbody></table></div></details>");
 }
 
 /// `file.c:____hook` is how a macro-made program is recorded; people know it as `hook`.
@@ -165,7 +229,7 @@ fn readable(name: &str) -> &str {
     name.strip_prefix("____").unwrap_or(name)
 }
 
-fn listing(out: &mut String, file: &FileReport, text: &str) {
+fn listing(out: &mut String, file: &FileReport, text: &str, left_out: &BTreeMap<u32, &Exclusion>) {
     let mut branches: BTreeMap<u32, Vec<&Branch>> = BTreeMap::new();
     for branch in file.branches.iter().filter(|b| !b.folded) {
         branches.entry(branch.start.line).or_default().push(branch);
@@ -180,6 +244,7 @@ fn listing(out: &mut String, file: &FileReport, text: &str) {
         let here: Vec<_> = here.iter().filter(|s| s.at.line == number).copied().collect();
         let count = file.lines.get(&number);
         let class = match count {
+            None if left_out.contains_key(&number) => " class=\"unmeasured\"",
             None => "",
             Some(0) => " class=\"miss\"",
             Some(_) => " class=\"hit\"",
@@ -191,6 +256,9 @@ fn listing(out: &mut String, file: &FileReport, text: &str) {
         );
         code(out, line, &here, open, count.is_some_and(|c| *c > 0));
         out.push_str("</code>");
+        if let Some(left_out) = left_out.get(&number) {
+            let _ = write!(out, "<span class=\"branch\">not measured: {}</span>", escape(&left_out.reason));
+        }
         for branch in branches.get(&number).into_iter().flatten() {
             branch_note(out, branch, line);
         }
@@ -292,6 +360,7 @@ fn finish(mut out: String) -> String {
     out
 }
 
+const MAX_LINKS: usize = 60;
 const STYLE: &str = include_str!("html/style.css");
 const SORT: &str = include_str!("html/sort.js");
 

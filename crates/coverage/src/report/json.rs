@@ -2,7 +2,7 @@
 //! summary, then functions, then totals.
 
 use super::summary::{Ratio, Summary};
-use super::{Branch, FileReport, Report};
+use super::{Branch, FileReport, ObjectReport, Report};
 use serde_json::{Value, json};
 
 /// Renders the report; counts are exact integers.
@@ -17,9 +17,15 @@ pub fn render(report: &Report) -> Value {
     json!({
         "type": "llvm.coverage.json.export",
         "version": "2.0.1",
+        "objects": report.objects.iter().map(object).collect::<Vec<_>>(),
         "unmeasured": report.unmeasured.iter().map(|e| json!({"function": e.function, "reason": e.reason})).collect::<Vec<_>>(),
         "data": [{"files": files, "functions": functions, "totals": summary(&Summary::of(report))}],
     })
+}
+
+fn object(object: &ObjectReport) -> Value {
+    let (source, tag) = (&object.source, object.build.tag());
+    json!({"source": source, "tag": tag, "loads": object.loads, "summary": summary(&object.summary)})
 }
 
 fn file_value(path: &str, file: &FileReport) -> Value {

@@ -4,9 +4,12 @@ use super::summary::{Ratio, Summary};
 use super::{FileReport, Report};
 use std::fmt::Write as _;
 
-/// Renders the report as an LCOV tracefile.
+/// Renders the report as an LCOV tracefile. What was not measured is in no record; comments name it.
 pub fn render(report: &Report) -> String {
     let mut out = String::new();
+    for left_out in &report.unmeasured {
+        let _ = writeln!(out, "# not measured: {} ({})", left_out.function, left_out.reason);
+    }
     for (path, file) in &report.files {
         let _ = writeln!(out, "SF:{path}");
         let figures = Summary::of_file(file);

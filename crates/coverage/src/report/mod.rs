@@ -10,8 +10,10 @@ pub mod summary;
 pub mod text;
 mod uses;
 
+use self::summary::Summary;
 use crate::Error;
 use crate::count::{Counted, RegionCount, count, main_file};
+use crate::layout::BuildId;
 use crate::mapping::{Condition, Counter, FunctionMap, Position, Region, RegionKind};
 use crate::mcdc::{self, evaluate};
 use crate::profile::Counters;
@@ -25,8 +27,21 @@ use std::rc::Rc;
 pub struct Report {
     /// By path.
     pub files: BTreeMap<Rc<str>, FileReport>,
+    /// The objects whose counters these are.
+    pub objects: Vec<ObjectReport>,
     /// Functions that were left out of counting: neither covered nor uncovered, and in no figure.
     pub unmeasured: BTreeSet<Exclusion>,
+}
+
+/// Coverage by the loads of one object alone.
+#[derive(Clone, Debug)]
+pub struct ObjectReport {
+    /// The source that it was compiled from.
+    pub source: String,
+    pub build: BuildId,
+    /// How many loads were summed up.
+    pub loads: u64,
+    pub summary: Summary,
 }
 
 /// Coverage of one source file.
@@ -111,6 +126,7 @@ pub struct Decision {
 pub struct Builder {
     spans: BTreeMap<Rc<str>, Vec<Span>>,
     files: BTreeMap<Rc<str>, FileReport>,
+    objects: Vec<ObjectReport>,
     unmeasured: BTreeSet<Exclusion>,
 }
 
@@ -121,7 +137,17 @@ impl Builder {
     /// The counters belong to another build.
     pub fn add(&mut self, sidecar: &Sidecar, counters: &Counters) -> Result<(), Error> {
         counters.check(sidecar)?;
+        let mut alone = Builder::default();
+        alone.add_functions(sidecar, counters);
+        let (source, summary) = (sidecar.source.clone(), Summary::of(&alone.finish()));
+        let object = ObjectReport { source, build: sidecar.build, loads: counters.instances, summary };
+        self.objects.push(object);
         self.unmeasured.extend(sidecar.exclusions.iter().cloned());
+        self.add_functions(sidecar, counters);
+        Ok(())
+    }
+
+    fn add_functions(&mut self, sidecar: &Sidecar, counters: &Counters) {
         for map in &sidecar.maps {
             let function = sidecar.function(map.name_ref, map.hash);
             let counted = count(map, function.map_or(&[], |f| counters.of(f)));
@@ -131,7 +157,6 @@ impl Builder {
                 self.add_decisions(map, &evaluate(map, counters.bitmap_of(function), function.bitmap_numbering));
             }
         }
-        Ok(())
     }
 
     fn add_decisions(&mut self, map: &FunctionMap, decisions: &[mcdc::Decision]) {
@@ -156,7 +181,8 @@ impl Builder {
             file.lines = lines(&file.segments);
             merge_repeats(file);
         }
-        Report { files: self.files, unmeasured: self.unmeasured }
+        self.objects.sort_by(|a, b| (&a.source, a.build).cmp(&(&b.source, b.build)));
+        Report { files: self.files, objects: self.objects, unmeasured: self.unmeasured }
     }
 
     fn add_function(&mut self, name: String, map: &FunctionMap, counted: &Counted) {
