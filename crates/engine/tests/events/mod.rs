@@ -84,13 +84,19 @@ impl Stage {
 
     /// Feeds one event and looks at it in its context.
     pub fn see<R>(&mut self, tid: i64, kind: Kind, params: &[P<'_>], look: impl FnOnce(&Context<'_>) -> R) -> R {
+        let bytes = self.encoded(tid, kind, params);
+        let event = Event::decode(&bytes, 0).expect("an event as it is encoded");
+        look(&self.engine.push(&event, "syscall"))
+    }
+
+    /// The next event as it lies in memory.
+    pub fn encoded(&mut self, tid: i64, kind: Kind, params: &[P<'_>]) -> Vec<u8> {
         self.now += TICK;
         let mut bytes = Vec::new();
         let params: Vec<Vec<u8>> = params.iter().map(P::bytes).collect();
         let params: Vec<&[u8]> = params.iter().map(Vec::as_slice).collect();
         wire::encode(&mut bytes, self.now, tid, kind, &params);
-        let event = Event::decode(&bytes, 0).expect("an event as it is encoded");
-        look(&self.engine.push(&event, "syscall"))
+        bytes
     }
 
     pub fn feed(&mut self, tid: i64, kind: Kind, params: &[P<'_>]) {
