@@ -56,13 +56,15 @@ fn standard_input_can_be_replayed() {
     assert!(code == Some(0) && out.contains("Triggered rules by rule name:"), "{err}");
 }
 
-/// Standard output, standard error and status of the tool that is replaced, with the configuration it is shipped with.
+/// Standard output, standard error and status of the tool that is replaced, with the configuration it is shipped with, and
+/// containers recognised as it does (the recording machine's host looks like a container of containerd).
 fn replay(corpus: &Path, capture: &Path, matching: &str) -> (String, String, Option<i32>) {
     let dir = tempfile::tempdir().unwrap();
     let config = dir.path().join("falco.yaml");
     std::fs::write(
         &config,
-        "json_output: true\nstdout_output: {enabled: true}\nappend_output: [{suggested_output: true}]\n",
+        "json_output: true\nstdout_output: {enabled: true}\nappend_output: [{suggested_output: true}]\n\
+         plugins: [{name: container, library_path: libcontainer.so, init_config: {engines: {containerd: {any_controller: true}}}}]\n",
     )
     .unwrap();
     let set = |key: &str, value: &Path| format!("{key}={}", value.display());

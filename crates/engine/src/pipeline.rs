@@ -24,6 +24,8 @@ pub struct Options {
     pub purge_interval_nanos: u64,
     /// Runtimes whose containers are told from the host.
     pub runtimes: Vec<Runtime>,
+    /// See [`Containers::new`].
+    pub any_controller: bool,
 }
 
 impl Default for Options {
@@ -34,6 +36,7 @@ impl Default for Options {
             thread_timeout_nanos: 300_000_000_000,
             purge_interval_nanos: 300_000_000_000,
             runtimes: Runtime::ALL.to_vec(),
+            any_controller: false,
         }
     }
 }
@@ -76,7 +79,7 @@ impl Default for Engine {
 impl Engine {
     pub fn new(options: Options) -> Self {
         let mut state = State::with_limits(options.limits);
-        state.containers = Containers::new(&options.runtimes);
+        state.containers = Containers::new(&options.runtimes, options.any_controller);
         Engine {
             state,
             around: Surroundings::default(),

@@ -20,6 +20,8 @@ use std::path::Path;
 pub struct Settings {
     /// Whose containers are told from the host.
     pub runtimes: Vec<Runtime>,
+    /// `engines.containerd.any_controller`: two folders below the root of one controller are a container.
+    pub any_controller: bool,
     /// Longer labels are left out, bytes.
     pub label_max_bytes: usize,
 }
@@ -33,7 +35,9 @@ impl Settings {
             config.pointer(&format!("/engines/{key}/enabled")).and_then(Json::as_bool).unwrap_or(true)
         };
         let label_max = config.get("label_max_len").and_then(Json::as_u64).and_then(|n| usize::try_from(n).ok());
+        let any_controller = config.pointer("/engines/containerd/any_controller").and_then(Json::as_bool);
         Settings {
+            any_controller: any_controller.unwrap_or(false),
             runtimes: Runtime::ALL.into_iter().filter(is_on).collect(),
             label_max_bytes: label_max.unwrap_or(LABEL_MAX_BYTES),
         }

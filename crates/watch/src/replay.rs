@@ -289,7 +289,8 @@ pub(crate) fn engine_options(prepared: &Prepared) -> engine::Options {
     options.purge_interval_nanos = u64::from(threads.purge_interval_s) * 1_000_000_000;
     options.thread_timeout_nanos = u64::from(threads.purge_timeout_s) * 1_000_000_000;
     options.hostname = std::env::var("FALCO_HOSTNAME").ok();
-    options.runtimes = prepared.config.containers().runtimes;
+    let containers = prepared.config.containers();
+    (options.runtimes, options.any_controller) = (containers.runtimes, containers.any_controller);
     options
 }
 

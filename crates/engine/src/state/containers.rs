@@ -10,6 +10,8 @@ use hashbrown::HashMap;
 #[derive(Debug)]
 pub struct Containers {
     enabled: [bool; RUNTIMES],
+    /// Whether `/<namespace>/<id>` names a container although one controller alone says so.
+    any_controller: bool,
     known: HashMap<Str, Container, foldhash::fast::RandomState>,
     sweep_at: usize,
 }
@@ -113,15 +115,16 @@ impl Runtime {
 
 impl Default for Containers {
     fn default() -> Self {
-        Containers::new(&Runtime::ALL)
+        Containers::new(&Runtime::ALL, false)
     }
 }
 
 impl Containers {
-    /// Recognises the containers of `runtimes` only.
-    pub fn new(runtimes: &[Runtime]) -> Self {
+    /// Recognises the containers of `runtimes` only. Any two folders look like a container of containerd, whose ids may be
+    /// words; unless `any_controller` is enough, two controllers have to agree, as they do for what runc started.
+    pub fn new(runtimes: &[Runtime], any_controller: bool) -> Self {
         let enabled = Runtime::ALL.map(|r| runtimes.contains(&r));
-        Containers { enabled, known: HashMap::default(), sweep_at: SWEEP_FIRST }
+        Containers { enabled, any_controller, known: HashMap::default(), sweep_at: SWEEP_FIRST }
     }
 
     /// The short id of the container that `cgroups` (`subsys=path` items, NUL-separated) belong to; empty = host.
@@ -175,7 +178,10 @@ impl Containers {
             let at = memchr::memchr(b'=', item)?;
             let path = item.get(at + 1..)?;
             let enabled = Runtime::ALL.into_iter().zip(self.enabled).filter(|(_, on)| *on);
-            enabled.into_iter().find_map(|(runtime, _)| Some((runtime, id_in(runtime, path)?)))
+            let found = enabled.into_iter().find_map(|(runtime, _)| Some((runtime, id_in(runtime, path)?)))?;
+            let is_doubtful = found.0 == Runtime::Containerd && !self.any_controller;
+            let agree = || items(cgroups).filter(|other| other.ends_with(path)).count();
+            (!is_doubtful || agree() > 1 || items(cgroups).count() == 1).then_some(found)
         })
     }
 
@@ -278,7 +284,7 @@ mod tests {
 
     fn check(path: &str, expect: Option<(Runtime, &str)>) {
         let containers = Containers::default();
-        let cgroups = format!("cpuset=/\0cpu={path}\0");
+        let cgroups = format!("cpuset=/\0cpu={path}\0memory={path}\0");
         let got = containers.matched(cgroups.as_bytes());
         assert_eq!(got, expect.map(|(r, id)| (r, id.as_bytes())), "{path}");
     }
@@ -319,6 +325,15 @@ mod tests {
     }
 
     #[test]
+    fn two_folders_in_one_controller_are_no_container() {
+        let one = b"cpuset=/\0cpu=/\0memory=/process_api/3ebaf868e6d23bdf\0";
+        let all = b"cpuset=/default/web\0cpu=/default/web\0cpuacct=/\0";
+        let id = |any, cgroups: &[u8]| Containers::new(&Runtime::ALL, any).identify(cgroups).to_vec();
+        assert_eq!((id(false, one).as_slice(), id(false, all).as_slice()), (&b""[..], &b"web"[..]));
+        assert_eq!((id(true, one).as_slice(), id(true, all).as_slice()), (&b"3ebaf868e6d2"[..], &b"web"[..]));
+    }
+
+    #[test]
     fn a_container_is_remembered_and_can_be_described() {
         let mut containers = Containers::default();
         let id = containers.identify(format!("cpu=/docker/{ID}\0").as_bytes());
@@ -339,7 +354,7 @@ mod tests {
 
     #[test]
     fn runtimes_can_be_switched_off_and_unused_ids_go() {
-        let mut none = Containers::new(&[]);
+        let mut none = Containers::new(&[], false);
         assert!(none.identify(format!("cpu=/docker/{ID}\0").as_bytes()).is_empty());
         let mut all = Containers::default();
         for n in 0..SWEEP_FIRST * 3 {

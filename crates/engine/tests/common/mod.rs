@@ -12,9 +12,9 @@ pub fn replay(capture: &[u8], see: &mut dyn FnMut(&Context<'_>)) {
     run(Engine::new(options), capture, see);
 }
 
-/// The same with containers, as the recorded alerts were made.
+/// The same with containers, as the recorded alerts were made: on a machine whose host has two folders in one controller.
 pub fn replay_with_containers(capture: &[u8], see: &mut dyn FnMut(&Context<'_>)) {
-    run(Engine::new(Options::default()), capture, see);
+    run(Engine::new(Options { any_controller: true, ..Options::default() }), capture, see);
 }
 
 fn run(mut engine: Engine, capture: &[u8], see: &mut dyn FnMut(&Context<'_>)) {

@@ -147,8 +147,10 @@ fn engines_can_be_switched_off() {
     let all = Settings::parse("");
     assert_eq!((all.runtimes.len(), all.label_max_bytes), (Runtime::ALL.len(), 100));
     let some = Settings::parse(
-        r#"{"label_max_len": 7, "engines": {"docker": {"enabled": false}, "libvirt_lxc": {"enabled": false}}}"#,
+        r#"{"label_max_len": 7, "engines": {"docker": {"enabled": false}, "libvirt_lxc": {"enabled": false},
+            "containerd": {"any_controller": true}}}"#,
     );
     assert_eq!((some.runtimes.len(), some.label_max_bytes), (Runtime::ALL.len() - 2, 7));
+    assert_eq!((all.any_controller, some.any_controller), (false, true));
     assert!(!some.runtimes.contains(&Runtime::Docker) && !some.runtimes.contains(&Runtime::LibvirtLxc));
 }
