@@ -14,6 +14,7 @@ pub fn run() -> Result<()> {
     let gate = replay()?;
     probe()?;
     examples()?;
+    super::bench_live::run()?;
     gate
 }
 
@@ -43,6 +44,8 @@ fn replay() -> Result<Result<()>> {
     let measured = measure(&program("hawkbell"), &arguments)?;
     heading("replay of 200,000 events, public stable rules");
     row("CPU", &format!("{:.2} s", measured.cpu_seconds), "at most 0.09 s (a quarter of the reference)", "0.37 s");
+    let micros = measured.cpu_seconds * 1e6 / EVENTS as f64;
+    row("CPU per event, start included", &format!("{micros:.2} us"), "at most 1 us", "1.85 us");
     row("peak memory", &format!("{:.1} MB", measured.peak_mb), "at most 14.5 MB (half)", "29 MB");
     let gate = instructions(&arguments)?;
     let _ = std::fs::remove_file(capture);
@@ -145,11 +148,11 @@ fn millis(measured: &Measured) -> String {
     }
 }
 
-fn heading(title: &str) {
+pub fn heading(title: &str) {
     println!("\n{title}\n  {:28} {:24} {:44} reference", "", "measured", "goal");
 }
 
-fn row(name: &str, measured: &str, goal: &str, reference: &str) {
+pub fn row(name: &str, measured: &str, goal: &str, reference: &str) {
     println!("  {name:28} {measured:24} {goal:44} {reference}");
 }
 
@@ -157,12 +160,12 @@ fn cargo(args: &[&str]) -> Result<()> {
     super::run(Command::new("cargo").args(args))
 }
 
-fn program(name: &str) -> PathBuf {
+pub fn program(name: &str) -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
     target.join("release").join(name)
 }
 
-fn shared(path: &str) -> PathBuf {
+pub fn shared(path: &str) -> PathBuf {
     Path::new("../shared/corpus").join(path)
 }
 

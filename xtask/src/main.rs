@@ -2,6 +2,7 @@
 //! the built programs from outside.
 
 mod bench;
+mod bench_live;
 mod cpio;
 mod kernels;
 
@@ -12,6 +13,11 @@ fn main() -> Result<()> {
     let mut args = std::env::args().skip(1);
     match args.next().as_deref() {
         Some("bench") => bench::run(),
+        // A storm is a child of the benchmark.
+        Some("storm") => {
+            let (kind, count) = (args.next().unwrap_or_default(), args.next().unwrap_or_default());
+            bench_live::storm(&kind, count.parse().context("number of calls")?)
+        }
         Some("docs") => docs(),
         Some("kernels") => kernels::run(&args.collect::<Vec<_>>()),
         Some(other) => bail!("unknown chore `{other}`: there are bench, docs, kernels"),
