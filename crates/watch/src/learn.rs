@@ -113,7 +113,7 @@ impl Observed<'_> {
         let value = |(field, format): (&&str, &OutputFormat)| {
             // The name of a socket holds the client's port, that of a pipe is empty: neither comes again.
             let applies = is_file || !matches!(*field, "fd.name" | "fd.directory");
-            Some(print(format)).filter(|value| applies && is_stable(value))
+            Some(print(format)).filter(|value| applies && is_stable(field, value))
         };
         let values: Vec<Option<String>> = self.fields.iter().zip(&self.formats).map(value).collect();
         let names_fd = |(field, value): (&&str, &Option<String>)| field.starts_with("fd.") && value.is_some();
@@ -128,11 +128,13 @@ impl Observed<'_> {
 }
 
 /// Whether a value can stand in an exception as it is, and can come again.
-fn is_stable(value: &str) -> bool {
+fn is_stable(field: &str, value: &str) -> bool {
+    // A server on a port that the kernel chose has another one next time.
+    let is_ephemeral = field == "fd.sport" && value.parse::<u16>().is_ok_and(|port| port >= FIRST_EPHEMERAL_PORT);
     let is_text =
         !value.is_empty() && value != "<NA>" && !value.contains(['"', '\\']) && !value.chars().any(char::is_control);
     let names_process = value.strip_prefix("/proc/").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
-    is_text && !names_process
+    is_text && !names_process && !is_ephemeral
 }
 
 /// Exceptions for one rule.
@@ -259,6 +261,8 @@ fn effect(seen: &[Observed<'_>], after: &BTreeMap<String, u64>, eagerness: Eager
     text
 }
 
+/// Where `net.ipv4.ip_local_port_range` begins by default.
+const FIRST_EPHEMERAL_PORT: u16 = 32_768;
 /// Fields that exceptions are made of, and what the rule has to mention for that; nothing = always.
 const CANDIDATES: &[(&str, &str)] = &[
     ("proc.name", ""),

@@ -277,8 +277,8 @@ impl<'a> Live<'a> {
         }
         let old = std::mem::replace(&mut self.config, fresh.config);
         if self.config.capture != old.capture {
-            if let Some(triggered) = &mut self.triggered {
-                triggered.finish(self.log);
+            if let Some(triggered) = self.triggered.take() {
+                triggered.end(self.log);
             }
             self.triggered = Triggered::new(self.config.capture.clone());
         }
@@ -294,8 +294,8 @@ impl<'a> Live<'a> {
         if let Some(recorder) = self.recorder.take() {
             recorder.finish(self.log);
         }
-        if let Some(triggered) = &mut self.triggered {
-            triggered.finish(self.log);
+        if let Some(triggered) = self.triggered.take() {
+            triggered.end(self.log);
         }
         let mut report = Report { readers_gone: self.judge.desk.outputs.all_closed(), ..Report::default() };
         if self.judge.engine.events() > 0 {

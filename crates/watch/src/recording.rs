@@ -138,7 +138,8 @@ fn remove(path: &Path) {
 pub struct Triggered {
     config: CaptureConfig,
     open: Option<Open>,
-    pub files: u64,
+    /// Recordings that could not be begun.
+    failed: u64,
 }
 
 struct Open {
@@ -149,7 +150,7 @@ struct Open {
 
 impl Triggered {
     pub fn new(config: CaptureConfig) -> Option<Self> {
-        config.enabled.then_some(Triggered { config, open: None, files: 0 })
+        config.enabled.then_some(Triggered { config, open: None, failed: 0 })
     }
 
     /// Starts or prolongs a recording when `matched` asks for it, and appends `event` to the open one. Returns the alert
@@ -175,8 +176,16 @@ impl Triggered {
         self.append(event, log)
     }
 
+    /// Completes the open recording, and tells how many there should be besides.
+    pub fn end(mut self, log: &Log) {
+        self.finish(log);
+        if self.failed > 0 {
+            log.warning(&format!("{} recordings that rules asked for could not be begun", self.failed));
+        }
+    }
+
     /// Completes the open recording.
-    pub fn finish(&mut self, log: &Log) {
+    fn finish(&mut self, log: &Log) {
         if let Some(mut open) = self.open.take()
             && let Err(error) = open.writer.settle()
         {
@@ -196,11 +205,13 @@ impl Triggered {
         let path = PathBuf::from(format!("{}_{ts:020}_{:020}.scap", self.config.path_prefix, engine.events()));
         let snapshot = engine.state().snapshot();
         match create(&path, Compression::Gzip, &snapshot) {
-            Ok(writer) => {
-                self.files += 1;
-                self.open = Some(Open { writer, path, deadline });
+            Ok(writer) => self.open = Some(Open { writer, path, deadline }),
+            Err(error) => {
+                self.failed += 1;
+                if self.failed == 1 {
+                    log.error(&format!("{error} (capture.path_prefix; further failures are counted)"));
+                }
             }
-            Err(error) => log.error(&error),
         }
     }
 

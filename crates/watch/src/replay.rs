@@ -245,8 +245,8 @@ impl<'a> Run<'a> {
         if let Some(recorder) = self.recorder.take() {
             recorder.finish(self.log);
         }
-        if let Some(triggered) = &mut self.triggered {
-            triggered.finish(self.log);
+        if let Some(triggered) = self.triggered.take() {
+            triggered.end(self.log);
         }
         let mut report = Report::default();
         if let Some(summary) = &self.summary {

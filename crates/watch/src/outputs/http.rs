@@ -28,7 +28,11 @@ impl HttpChannel {
     /// Reads certificates and keys; the first connection is made with the first alert.
     pub fn new(config: &HttpOutput, json: bool) -> Result<Self, String> {
         let uri: http::Uri = config.url.parse().map_err(|e| format!("url `{}`: {e}", config.url))?;
-        let tls = if uri.scheme_str() == Some("https") { tls(config)? } else { TlsConfig::default() };
+        let tls = match uri.scheme_str() {
+            Some("https") => tls(config)?,
+            Some("http") => TlsConfig::default(),
+            _ => return Err(format!("url `{}`: it begins neither with http:// nor with https://", config.url)),
+        };
         let idle = if config.keep_alive { 1 } else { 0 };
         let agent = Agent::config_builder()
             .tls_config(tls)
