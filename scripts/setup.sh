@@ -43,6 +43,7 @@ nftables: measured beside our packet programs
 "
 KERNEL_PACKAGES="
 qemu-system-x86: boots other kernels in emulation
+xz-utils: unpacks their modules
 "
 
 missing() {

@@ -4,6 +4,7 @@
 mod bench;
 mod bench_live;
 mod cpio;
+mod debian;
 mod kernels;
 
 use anyhow::{Context, Result, bail};

@@ -139,8 +139,17 @@ impl<'a> Btf<'a> {
         self.get(id).map_or("", |ty| self.name(&ty))
     }
 
-    /// String offsets of some names in this set's own strings, for comparing many types by number instead of by text.
+    /// String offsets of some names, for comparing many types by number instead of by text.
     pub fn offsets_of<'n>(&self, names: &BTreeSet<&'n str>) -> HashMap<u32, &'n str> {
+        let mut found = self.own_offsets_of(names);
+        if let Some(base) = self.base {
+            found.extend(base.offsets_of(names));
+        }
+        found
+    }
+
+    /// Like [`Btf::offsets_of`], in this set's own strings alone.
+    pub fn own_offsets_of<'n>(&self, names: &BTreeSet<&'n str>) -> HashMap<u32, &'n str> {
         let start = self.base.map_or(0, Btf::string_end);
         let lengths: BTreeSet<usize> = names.iter().map(|name| name.len()).collect();
         let mut found = HashMap::new();
@@ -151,9 +160,6 @@ impl<'a> Btf<'a> {
                 found.insert(offset, *name);
             }
             at += text.len() + 1;
-        }
-        if let Some(base) = self.base {
-            found.extend(base.offsets_of(names));
         }
         found
     }

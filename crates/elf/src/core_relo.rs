@@ -4,7 +4,7 @@
 
 use crate::btf::{Btf, Kind, Member, Type};
 use crate::btf_ext::Access;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// What the running kernel says to one access.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +46,17 @@ pub struct Candidates(BTreeMap<String, Vec<u32>>);
 impl Candidates {
     /// One pass over the kernel's types.
     pub fn find(kernel: &Btf<'_>, names: &BTreeSet<&str>) -> Self {
-        let offsets = kernel.offsets_of(names);
+        Self::among(kernel, &kernel.offsets_of(names))
+    }
+
+    /// The types of a module alone; `base` are the offsets of the names in the kernel's strings, which it shares.
+    pub fn find_in_module(module: &Btf<'_>, names: &BTreeSet<&str>, base: &HashMap<u32, &str>) -> Self {
+        let mut offsets = module.own_offsets_of(names);
+        offsets.extend(base);
+        Self::among(module, &offsets)
+    }
+
+    fn among(kernel: &Btf<'_>, offsets: &HashMap<u32, &str>) -> Self {
         let mut found = BTreeMap::new();
         for id in kernel.ids() {
             let Some(ty) = kernel.get(id) else { continue };
@@ -59,6 +69,13 @@ impl Candidates {
         }
         Candidates(found)
     }
+}
+
+/// Whether there is any type that an access could be about; where not, modules may have one.
+pub fn is_known(local: &Btf<'_>, kernel: &Btf<'_>, candidates: &Candidates, access: &Access) -> bool {
+    let ids = candidates.0.get(essential(local.name_of(access.type_id))).map_or(&[][..], Vec::as_slice);
+    let wanted = local.get(access.type_id).map_or(Kind::Void, |ty| ty.kind);
+    ids.iter().any(|id| kernel.get(*id).is_some_and(|ty| is_same_kind(ty.kind, wanted)))
 }
 
 /// The names whose types [`resolve`] will look for.
@@ -88,7 +105,9 @@ pub fn resolve(local: &Btf<'_>, kernel: &Btf<'_>, candidates: &Candidates, acces
     let verdict = match kind {
         Question::FieldExists | Question::TypeExists | Question::EnumValueExists => Verdict::Answered(matches),
         _ if matches => Verdict::Resolved,
-        _ if ids.is_empty() => Verdict::Absent(format!("type `{root}` is not in the kernel's BTF")),
+        _ if ids.is_empty() => {
+            Verdict::Absent(format!("type `{root}` is not in the kernel's BTF, nor in that of a loaded module"))
+        }
         _ => Verdict::Absent(format!("`{described}` is not in the kernel's BTF")),
     };
     Resolution { access: described, kind, verdict }
@@ -180,8 +199,7 @@ fn describe(root: &str, path: &[Step], kind: Question) -> String {
 
 fn matches(local: &Btf<'_>, kernel: &Btf<'_>, id: u32, local_kind: Kind, path: &[Step], kind: Question) -> bool {
     let Some(target) = kernel.get(id) else { return false };
-    let alike = target.kind == local_kind || target.kind.is_enum() && local_kind.is_enum();
-    if !alike {
+    if !is_same_kind(target.kind, local_kind) {
         return false;
     }
     match kind {
@@ -190,6 +208,10 @@ fn matches(local: &Btf<'_>, kernel: &Btf<'_>, id: u32, local_kind: Kind, path: &
         }
         _ => has_path(local, kernel, id, path),
     }
+}
+
+fn is_same_kind(a: Kind, b: Kind) -> bool {
+    a == b || a.is_enum() && b.is_enum()
 }
 
 fn has_enumerator(kernel: &Btf<'_>, ty: &Type<'_>, step: &Step) -> bool {

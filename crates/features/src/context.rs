@@ -143,7 +143,9 @@ fn mounts(machine: &Machine) -> BTreeMap<String, String> {
 
 /// The mode at run time where debugfs tells it, else how the kernel was built.
 fn preemption(machine: &Machine) -> String {
-    if let Ok(text) = machine.root.text("/sys/kernel/debug/sched/preempt")
+    // A locked down kernel refuses debugfs and writes a line into its log.
+    if matches!(machine.lockdown(), Some("none"))
+        && let Ok(text) = machine.root.text("/sys/kernel/debug/sched/preempt")
         && let Some((_, rest)) = text.split_once('(')
         && let Some((mode, _)) = rest.split_once(')')
     {

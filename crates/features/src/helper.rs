@@ -56,9 +56,7 @@ impl Machine {
         match program_type {
             EXTENSION if self.program_type(EXTENSION).is_supported() => {
                 let types = (1..=uapi::PROGRAM_TYPES.len() as u32).filter(|other| *other != EXTENSION);
-                best(types.map(|other| self.helper(other, id)))
-                    .filter(Answer::is_supported)
-                    .unwrap_or_else(|| foreign(id))
+                extended(types.map(|other| self.helper(other, id)), id)
             }
             _ => best(answers).unwrap_or_else(|| self.untried(&self.program_type(program_type), id)),
         }
@@ -74,7 +72,7 @@ impl Machine {
 
     /// Whether a helper may be called under a licence that is not GPL-compatible; `None` when that cannot be tried.
     pub(crate) fn helper_without_gpl(&self, program_type: u32, id: u32) -> Option<bool> {
-        let shape = self.helper_shapes(program_type).next()?;
+        let shape = self.helper_shapes(program_type).next().filter(|_| locked_down(self, id).is_none())?;
         let insns = call_only(id);
         let mut request = program::request(self, shape, &insns);
         request.license = c"Proprietary";
@@ -161,8 +159,13 @@ impl Machine {
 
 /// An extension is verified with the helpers of the program that it replaces a function of.
 fn replaceable(all: &[Helpers], id: u32) -> Answer {
-    let answers = all.iter().filter_map(|helpers| helpers.answers.get(id as usize - 1));
-    if answers.clone().any(Answer::is_supported) { Answer::Supported } else { foreign(id) }
+    let answers = all.iter().filter(|helpers| helpers.program_type != EXTENSION);
+    extended(answers.filter_map(|helpers| helpers.answers.get(id as usize - 1)).cloned(), id)
+}
+
+fn extended(answers: impl Iterator<Item = Answer>, id: u32) -> Answer {
+    let telling = answers.filter(|answer| !matches!(answer, Answer::Unsupported(_)));
+    best(telling).unwrap_or_else(|| foreign(id))
 }
 
 fn foreign(id: u32) -> Answer {
@@ -202,6 +205,7 @@ impl<'a> Chain<'a> {
     }
 
     fn answers(mut self) -> Vec<Answer> {
+        self.leave_out();
         self.take_prototypes();
         let open = |id: &u32| self.answers.get(*id as usize - 1).is_some_and(Option::is_none);
         let plain: Vec<_> = PLAIN.iter().copied().filter(|(id, _)| open(id)).collect();
@@ -217,9 +221,22 @@ impl<'a> Chain<'a> {
         all.map(|(known, id)| known.unwrap_or_else(|| single(machine, shape, id))).collect()
     }
 
+    /// Helpers that the kernel must not be asked for, because it would write a line into its log.
+    fn leave_out(&mut self) {
+        for id in (1..=uapi::HELPERS.len() as u32).filter(|id| locked_down(self.machine, *id).is_some()) {
+            self.note(id, &absent(self.machine, self.shape, id));
+        }
+        if WARNED_OF.contains(&self.shape.program_type) && !self.machine.is_at_least(NO_WARNING_SINCE) {
+            let text = "bpf_probe_write_user was not tried: this kernel writes a warning into its log when it is asked";
+            let fix = format!("ask for it alone: check -r helper:{}:bpf_probe_write_user", self.shape.name);
+            self.note(PROBE_WRITE_USER, &Answer::unknown(Cause::Inconclusive, text).fix(fix));
+        }
+    }
+
     /// What the type's table of helpers says by itself; helpers with conditions of their own stay open.
     fn take_prototypes(&mut self) {
-        for (id, there) in prototypes::known(self.machine, self.shape).unwrap_or_default() {
+        let asked: Vec<bool> = self.answers.iter().map(Option::is_none).collect();
+        for (id, there) in prototypes::known(self.machine, self.shape, &asked).unwrap_or_default() {
             match there {
                 true if SECOND_THOUGHTS.contains(&id) => {}
                 true => self.note(id, &Answer::Supported),
@@ -301,6 +318,10 @@ fn argument(insns: &mut Vec<u64>, register: u8, letter: char, props: &Props) -> 
 }
 
 fn single(machine: &Machine, shape: &Shape, id: u32) -> Answer {
+    // The kernel writes a line into its log when it is asked for what lockdown forbids.
+    if locked_down(machine, id).is_some() {
+        return absent(machine, shape, id);
+    }
     let insns = call_only(id);
     match program::load(machine, shape, &insns, None) {
         Ok(_) | Err(errno::EACCES) => Answer::Supported,
@@ -396,6 +417,9 @@ const SCHED_ACT: u32 = 4;
 /// Types whose `get_func_proto` looks at the attach type: socket addresses, tracing, LSM; struct_ops differs by type.
 const BY_ATTACH_TYPE: &[u32] = &[18, 26, STRUCT_OPS, 29];
 const PROBE_WRITE_USER: u32 = 36;
+/// Types that know bpf_probe_write_user, and the release that stopped to warn of it (`bpf_tracing_func_proto`).
+const WARNED_OF: &[u32] = &[2, 5, 7, 17, 24, 26, 29, 31];
+const NO_WARNING_SINCE: &str = "6.14";
 /// Helpers that the kernel may refuse with EINVAL for another reason than being absent.
 const SECOND_THOUGHTS: &[u32] = &[107, 108, 145, 146, 147, 148, 156, 157, 161, 173, 174, 191, 193, 210, 211];
 

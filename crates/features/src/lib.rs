@@ -21,6 +21,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::print_stdout))]
 
+pub mod access;
 pub mod answer;
 pub mod check;
 pub mod context;

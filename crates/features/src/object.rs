@@ -2,6 +2,7 @@
 //! CO-RE access and what is wrong with the object itself. Static: nothing of the object is loaded; map definitions are tried
 //! with maps of the same shape that are closed at once.
 
+use crate::access::{AccessRow, accesses};
 use crate::answer::{Answer, Cause, Reason, errno_words};
 use crate::check::{Report, Row, Source};
 use crate::denial::libc_errno as errno;
@@ -11,7 +12,6 @@ use crate::requirement::{Requirement, TargetKind};
 use crate::{kernel_btf, link};
 use diag::{Finding, Severity};
 use elf::btf::{Btf, Kind};
-use elf::core_relo::{self, Candidates, Question, Verdict as Core};
 use elf::section::Purpose;
 use elf::{Error, Extern, ExternKind, Program, Spec, uapi};
 use serde::Serialize;
@@ -34,20 +34,6 @@ pub enum Verdict {
     Loads,
     Unknown,
     Fails,
-}
-
-/// One CO-RE access of one program.
-#[derive(Debug, Clone, Serialize)]
-pub struct AccessRow {
-    pub program: String,
-    pub access: String,
-    /// `resolved`, `present`, `absent`, `guarded`, `missing`, `malformed` or `unknown`.
-    pub verdict: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-    /// `file:line` where the object has line information.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub source: Option<String>,
 }
 
 /// Program types, map types and helpers of an object, ascending: the same on every machine.
@@ -181,69 +167,6 @@ fn optional(requirement: Requirement) -> Requirement {
 
 fn weak(e: &Extern, requirement: Requirement) -> Requirement {
     if e.weak { optional(requirement) } else { requirement }
-}
-
-/// Decides all CO-RE accesses; the kernel's BTF is read once, and the names that requirements need are taken from it on the way.
-fn accesses(machine: &Machine, spec: &Spec<'_>, requirements: &[Requirement]) -> Vec<AccessRow> {
-    let all: Vec<_> = spec.programs.iter().flat_map(|p| p.accesses.iter().map(move |a| (p, *a))).collect();
-    let (Some(local), false) = (&spec.btf, all.is_empty()) else {
-        machine.prepare(requirements);
-        return Vec::new();
-    };
-    let bytes = machine.btf.bytes();
-    let kernel =
-        bytes.as_deref().map_err(ToString::to_string).and_then(|bytes| Btf::parse(bytes).map_err(|e| e.to_string()));
-    let unknown = |(p, a): &(&Program, elf::btf_ext::Access), why: &str| AccessRow {
-        program: p.name.clone(),
-        access: local.name_of(a.type_id).to_owned(),
-        verdict: "unknown",
-        reason: Some(format!("the kernel's types cannot be read: {why}")),
-        source: spec.source_line(p, a.offset),
-    };
-    let kernel = match kernel {
-        Ok(kernel) => kernel,
-        Err(why) => return all.iter().map(|pair| unknown(pair, &why)).collect(),
-    };
-    machine.prepare_from(&kernel, requirements);
-    let wanted: Vec<_> = all.iter().map(|(_, access)| *access).collect();
-    let candidates = Candidates::find(&kernel, &core_relo::names(local, &wanted));
-    let resolved: Vec<_> =
-        all.iter().map(|(p, a)| (*p, *a, core_relo::resolve(local, &kernel, &candidates, a))).collect();
-    resolved.iter().map(|(p, a, r)| access_row(spec, p, a.offset, r, is_guarded(&resolved, p, r))).collect()
-}
-
-type Resolved<'a> = (&'a Program, elf::btf_ext::Access, core_relo::Resolution);
-
-/// The same program asks whether the type or field exists and the answer is no: the access is then never reached.
-fn is_guarded(all: &[Resolved<'_>], program: &Program, access: &core_relo::Resolution) -> bool {
-    all.iter().any(|(p, _, question)| {
-        p.name == program.name
-            && question.verdict == Core::Answered(false)
-            && access.access.starts_with(root_of(&question.access))
-    })
-}
-
-fn root_of(access: &str) -> &str {
-    access.split([':', '[']).next().unwrap_or(access)
-}
-
-fn access_row(spec: &Spec<'_>, program: &Program, offset: u32, r: &core_relo::Resolution, guarded: bool) -> AccessRow {
-    let (verdict, reason) = match &r.verdict {
-        Core::Resolved => ("resolved", None),
-        Core::Answered(true) => ("present", None),
-        Core::Answered(false) => ("absent", None),
-        Core::Absent(why) if guarded => ("guarded", Some(format!("{why}; the program asks before it uses it"))),
-        Core::Absent(why) => ("missing", Some(why.clone())),
-        Core::Malformed(why) => ("malformed", Some(why.clone())),
-    };
-    debug_assert!(r.kind != Question::LocalType || verdict == "resolved" || verdict == "malformed");
-    AccessRow {
-        program: program.name.clone(),
-        access: r.access.clone(),
-        verdict,
-        reason,
-        source: spec.source_line(program, offset),
-    }
 }
 
 /// Tries every map definition that can be tried alone.
@@ -422,7 +345,7 @@ const GPL_COMPATIBLE: &[&str] =
 
 impl Machine {
     /// Like [`Machine::prepare`], from types that are in memory already.
-    fn prepare_from(&self, kernel: &Btf<'_>, requirements: &[Requirement]) {
+    pub(crate) fn prepare_from(&self, kernel: &Btf<'_>, requirements: &[Requirement]) {
         let leaves = requirements.iter().flat_map(Requirement::leaves);
         self.btf.look_up_in(kernel, leaves.filter_map(crate::check::btf_name).collect());
     }

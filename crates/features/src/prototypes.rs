@@ -7,13 +7,14 @@ use crate::machine::Machine;
 use crate::program::{self, Shape, insn};
 use elf::uapi;
 
-/// Helper numbers, ascending, with whether the type has them.
-pub(crate) fn known(machine: &Machine, shape: &Shape) -> Option<Vec<(u32, bool)>> {
+/// Helper numbers, ascending, with whether the type has them; of those that are `asked`, by number minus one.
+pub(crate) fn known(machine: &Machine, shape: &Shape, asked: &[bool]) -> Option<Vec<(u32, bool)>> {
     if !machine.is_at_least(SINCE) {
         return None;
     }
     let count = uapi::HELPERS.len() as u32;
-    let calls = (1..=count).chain([NO_SUCH_HELPER]).map(|id| insn(CALL, 0, 0, 0, id.cast_signed()));
+    let named = (1..=count).zip(asked).map(|(id, asked)| if *asked { id } else { NO_SUCH_HELPER });
+    let calls = named.chain([NO_SUCH_HELPER]).map(|id| insn(CALL, 0, 0, 0, id.cast_signed()));
     let insns: Vec<u64> = calls.chain(program::RETURN_0.iter().copied()).collect();
     let mut log = Vec::new();
     // Refused at its first call at the latest; what matters was printed before.
@@ -22,8 +23,8 @@ pub(crate) fn known(machine: &Machine, shape: &Shape) -> Option<Vec<(u32, bool)>
     let read = registers_read(&log, count as usize + 1)?;
     // The last call proves that the text still means what this module takes it for.
     let (last, read) = read.split_last()?;
-    let rows = || (1..=count).zip(read).filter(|(id, _)| !FIVE_ARGUMENTS.contains(id));
-    (*last == ALL).then(|| rows().map(|(id, read)| (id, *read != ALL)).collect())
+    let rows = (1..=count).zip(read).zip(asked).filter(|((id, _), asked)| **asked && !FIVE_ARGUMENTS.contains(id));
+    (*last == ALL).then(|| rows.map(|((id, read), _)| (id, *read != ALL)).collect())
 }
 
 /// One mark per instruction from lines like `      3: .12....... (85) call bpf_trace_printk#6`.

@@ -110,6 +110,7 @@ impl Object {
         for access in &report.accesses {
             let note = access.reason.as_ref().map(|r| format!(": {r}")).unwrap_or_default();
             let place = access.source.as_ref().map(|s| format!(" ({s})")).unwrap_or_default();
+            let place = access.module.as_ref().map(|m| format!("{place}, types of module {m}")).unwrap_or(place);
             let _ =
                 writeln!(out, "  {:<7} access {} in `{}`{place}{note}", access.verdict, access.access, access.program);
         }
