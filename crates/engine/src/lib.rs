@@ -16,6 +16,7 @@ pub mod state;
 pub use context::Context;
 pub use fields::Surroundings;
 pub use judge::{Judge, is_judged};
+pub use parse::container_json;
 pub use pipeline::{Engine, Options};
 pub use proc_source::ProcSource;
 pub use state::{State, Thread};

@@ -7,8 +7,8 @@ use crate::counters::{Counter, Counters};
 use crate::fields::Surroundings;
 use crate::parse::{After, Births, FdUse, RecentExits, Row, Step, ThreadUse, rows};
 use crate::proc_source::ProcSource;
-use crate::state::containers::Runtime;
-use crate::state::{Containers, Limits, State, Thread, ThreadFlags};
+use crate::state::containers::{Container, Runtime};
+use crate::state::{Containers, Limits, State, Str, Thread, ThreadFlags};
 use event::snapshot::Snapshot;
 use event::{Event, Kind};
 
@@ -149,6 +149,13 @@ impl Engine {
     pub fn push<'a>(&'a mut self, event: &'a Event<'a>, source: &'a str) -> Context<'a> {
         self.begin(event);
         self.context(event, source)
+    }
+
+    /// The container in which the last event happened, with its short id, when more is known about it.
+    pub fn described_container(&self) -> Option<(&Str, &Container)> {
+        let id = &self.state.thread(self.seen.tid?)?.container_id;
+        let container = self.state.containers.lookup(id)?;
+        container.info.is_some().then_some((id, container))
     }
 
     /// Updates the state with `event`; [`Engine::context`] then shows it.

@@ -161,7 +161,7 @@ impl<'a> Live<'a> {
         self.last_event_ts = event.ts;
         self.judge.event(event);
         if let Some(recorder) = &mut self.recorder {
-            recorder.event(event, false, self.log);
+            recorder.live_event(event, &self.judge.engine, self.log);
         }
         if let Some(triggered) = &mut self.triggered {
             let judge = &self.judge;

@@ -7,9 +7,11 @@ use crate::internal::Internal;
 use crate::log::Log;
 use capture::{Compression, Writer};
 use engine::Engine;
-use event::Event;
+use engine::state::Str;
 use event::snapshot::Snapshot;
+use event::{Event, Kind};
 use rules::{Priority, RuleId, RuleSet};
+use std::collections::HashSet;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -23,6 +25,7 @@ pub struct Recorder {
     /// Events that no capture block can hold.
     pub too_large: u64,
     settled: Instant,
+    described: Described,
 }
 
 impl Recorder {
@@ -37,7 +40,18 @@ impl Recorder {
         };
         let writer = create(path, compression, snapshot)?;
         let (path, settled) = (path.to_owned(), Instant::now());
-        Ok(Recorder { path, writer: Some(writer), events: 0, too_large: 0, settled })
+        let described = Described::default();
+        Ok(Recorder { path, writer: Some(writer), events: 0, too_large: 0, settled, described })
+    }
+
+    /// Appends an event that was judged live, after what is known about its container.
+    pub fn live_event(&mut self, event: &Event<'_>, engine: &Engine, log: &Log) {
+        if let Some(description) = self.described.lacking(engine, event.ts)
+            && let Ok(description) = Event::decode(&description, event.cpu)
+        {
+            self.event(&description, true, log);
+        }
+        self.event(event, false, log);
     }
 
     /// Appends one event.
@@ -98,6 +112,25 @@ impl Recorder {
     }
 }
 
+/// The containers that a capture describes.
+#[derive(Default)]
+struct Described(HashSet<Str>);
+
+impl Described {
+    /// The event that describes the container of the last event, when the capture lacks it.
+    fn lacking(&mut self, engine: &Engine, ts: u64) -> Option<Vec<u8>> {
+        let (id, container) = engine.described_container()?;
+        if !self.0.insert(Str::clone(id)) {
+            return None;
+        }
+        let json = format!("{}\0", engine::container_json(container));
+        let mut bytes = Vec::new();
+        let params: [&[u8]; 3] = [&NO_PLUGIN, b"container\0", json.as_bytes()];
+        event::wire::encode(&mut bytes, ts, -1, Kind::ASYNCEVENT_E, &params);
+        Some(bytes)
+    }
+}
+
 /// A new capture at `path`; nothing is left there when it cannot be begun.
 fn create(path: &Path, compression: Compression, snapshot: &Snapshot) -> Result<Writer<File>, String> {
     let wrong = |error: &io::Error| format!("recording `{}`: {error}", path.display());
@@ -146,6 +179,7 @@ struct Open {
     writer: Writer<File>,
     path: PathBuf,
     deadline: u64,
+    described: Described,
 }
 
 impl Triggered {
@@ -173,6 +207,7 @@ impl Triggered {
         if self.open.as_ref().is_some_and(|open| event.ts > open.deadline) {
             self.finish(log);
         }
+        self.describe(event, engine);
         self.append(event, log)
     }
 
@@ -205,13 +240,23 @@ impl Triggered {
         let path = PathBuf::from(format!("{}_{ts:020}_{:020}.scap", self.config.path_prefix, engine.events()));
         let snapshot = engine.state().snapshot();
         match create(&path, Compression::Gzip, &snapshot) {
-            Ok(writer) => self.open = Some(Open { writer, path, deadline }),
+            Ok(writer) => self.open = Some(Open { writer, path, deadline, described: Described::default() }),
             Err(error) => {
                 self.failed += 1;
                 if self.failed == 1 {
                     log.error(&format!("{error} (capture.path_prefix; further failures are counted)"));
                 }
             }
+        }
+    }
+
+    /// A description that cannot be written is no loss that the event itself would not show.
+    fn describe(&mut self, event: &Event<'_>, engine: &Engine) {
+        if let Some(open) = &mut self.open
+            && let Some(description) = open.described.lacking(engine, event.ts)
+            && let Ok(description) = Event::decode(&description, event.cpu)
+        {
+            let _ = open.writer.event(&description, true);
         }
     }
 
@@ -241,5 +286,71 @@ fn full(max_mb: u64, written: u64) -> Internal {
 }
 
 const SETTLE_EVERY: Duration = Duration::from_secs(1);
+/// Id of a plugin that sources nothing.
+const NO_PLUGIN: [u8; 4] = [0; 4];
 const NS_PER_MS: u64 = 1_000_000;
 const MIB: u64 = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Log as Level;
+    use capture::{Item, Reader};
+    use engine::ProcSource;
+    use engine::state::ContainerInfo;
+    use event::snapshot::Proc;
+
+    struct Docker;
+
+    impl ProcSource for Docker {
+        fn process(&mut self, _: i64) -> Option<Proc> {
+            None
+        }
+
+        fn is_alive(&mut self, _: i64) -> bool {
+            true
+        }
+
+        fn container(&mut self, _: i64, _: &[u8]) -> Option<ContainerInfo> {
+            Some(ContainerInfo { name: "web".to_owned(), ..ContainerInfo::default() })
+        }
+    }
+
+    #[test]
+    fn a_recording_describes_the_containers_in_it_once() {
+        let process = Proc { tid: 7, pid: 7, cgroups: b"cpu=/default/web\0".to_vec(), ..Proc::default() };
+        let snapshot = Snapshot { procs: vec![process], ..Snapshot::default() };
+        let mut engine = Engine::default();
+        engine.seed(snapshot.clone());
+        engine.set_proc_source(Box::new(Docker));
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("a.scap");
+        let quiet = Level { stderr: false, syslog: false, level: Priority::Error, sensor: None };
+        let log = Log::new(quiet, false, "test", Path::new("/dev/null"));
+        let mut recorder = Recorder::create(&path, &snapshot).expect("begun");
+        let mut bytes = Vec::new();
+        let params: [&[u8]; 2] = [&0i64.to_le_bytes(), &3i64.to_le_bytes()];
+        event::wire::encode(&mut bytes, 5, 7, Kind::SYSCALL_CLOSE_X, &params);
+        let close = Event::decode(&bytes, 0).expect("an event");
+        for _ in 0..2 {
+            engine.begin(&close);
+            recorder.live_event(&close, &engine, &log);
+        }
+        recorder.finish(&log);
+
+        let mut reader = Reader::open(File::open(&path).expect("the capture")).expect("a capture");
+        let mut replayed = Engine::default();
+        replayed.seed(reader.take_snapshot());
+        let mut seen = Vec::new();
+        while let Some(item) = reader.next().expect("a good capture") {
+            if let Item::Event(record) = item {
+                replayed.begin(&record.event);
+                seen.push((record.event.kind, record.state_only));
+            }
+        }
+        let expect = [(Kind::ASYNCEVENT_E, true), (Kind::SYSCALL_CLOSE_X, false), (Kind::SYSCALL_CLOSE_X, false)];
+        assert_eq!(seen, expect);
+        let name = replayed.described_container().and_then(|(_, c)| Some(c.info.as_ref()?.name.clone()));
+        assert_eq!(name.as_deref(), Some("web"));
+    }
+}

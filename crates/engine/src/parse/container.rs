@@ -1,13 +1,13 @@
 //! Containers described by events. In: the JSON that captures carry in container events and asynchronous events named
-//! `container` and `container_removed`, and what the machine is asked at first processes. Out: metadata by container id. Text that is not the expected JSON changes
-//! nothing; unknown members are ignored.
+//! `container` and `container_removed`, and what the machine is asked at first processes. Out: metadata by container id, and
+//! the same JSON for captures. Text that is not the expected JSON changes nothing; unknown members are ignored.
 
 use super::Step;
 use crate::proc_source::ProcSource;
-use crate::state::containers::{ContainerInfo, Mount, Pod, Runtime};
+use crate::state::containers::{Container, ContainerInfo, Mount, Pod, Runtime};
 use crate::state::{State, Str};
 use event::Event;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 /// A process shows itself in its container: whoever can tell is asked who its users are and what the container is.
 pub(crate) fn meet(state: &mut State, source: &mut dyn ProcSource, tid: i64) {
@@ -146,6 +146,46 @@ fn pod_of(container: &Json, labels: &[(String, String)]) -> Option<Pod> {
     })
 }
 
+/// The description of a container as events carry it: what [`async_event`] reads.
+pub fn to_json(container: &Container) -> Json {
+    let none = ContainerInfo::default();
+    let info = container.info.as_deref().unwrap_or(&none);
+    let full_id = String::from_utf8_lossy(&container.full_id);
+    let runtime = if info.runtime.is_empty() { container.runtime.name() } else { &info.runtime };
+    let pod = info.pod.as_ref();
+    json!({"container": {
+        "id": short(&full_id), "full_id": full_id, "name": info.name,
+        "type": RUNTIME_NUMBERS.iter().position(|name| *name == runtime).map_or(json!(runtime), |n| json!(n)),
+        "image": info.image, "imageid": info.image_id, "imagerepo": info.image_repository,
+        "imagetag": info.image_tag, "imagedigest": info.image_digest,
+        "privileged": info.privileged, "host_pid": info.host_pid, "host_network": info.host_network,
+        "host_ipc": info.host_ipc, "ip": info.ip, "cni_json": info.cni_json,
+        "created_time": info.start_ts.map(|ns| ns / 1_000_000_000),
+        "Mounts": info.mounts.iter().map(mount_json).collect::<Vec<_>>(),
+        "labels": object(info.labels.iter().chain(&pod.map(pod_labels).unwrap_or_default())),
+        "pod_sandbox_id": pod.map(|pod| &pod.full_sandbox_id),
+        "pod_sandbox_labels": object(pod.iter().flat_map(|pod| &pod.labels)),
+    }})
+}
+
+fn mount_json(mount: &Mount) -> Json {
+    json!({"Source": mount.source, "Destination": mount.dest, "Mode": mount.mode, "RW": mount.rdwr,
+           "Propagation": mount.propagation})
+}
+
+fn pod_labels(pod: &Pod) -> Vec<(String, String)> {
+    let labels = [
+        ("io.kubernetes.pod.name", &pod.name),
+        ("io.kubernetes.pod.namespace", &pod.namespace),
+        ("io.kubernetes.pod.uid", &pod.uid),
+    ];
+    labels.into_iter().map(|(key, value)| (key.to_owned(), value.clone())).collect()
+}
+
+fn object<'p>(pairs: impl Iterator<Item = &'p (String, String)>) -> Json {
+    pairs.map(|(key, value)| (key.clone(), Json::from(value.as_str()))).collect()
+}
+
 fn labels_of(labels: Option<&Json>) -> Vec<(String, String)> {
     let entries = labels.and_then(Json::as_object).into_iter().flatten();
     entries.map(|(key, value)| (key.clone(), text_of(Some(value)))).collect()
@@ -175,6 +215,11 @@ mod tests {
         );
         assert_eq!((info.image_tag.as_str(), info.privileged, info.mounts.len()), ("latest", Some(false), 1));
         assert_eq!(info.pod.as_ref().map(|p| p.namespace.as_str()), Some("shop"));
+        let mut copy = State::default();
+        supply(&mut copy, Some(to_json(container).to_string().as_bytes()));
+        let copied = copy.containers.lookup(b"697956520d89").expect("known");
+        let without_pod_labels = |info: &ContainerInfo| ContainerInfo { labels: Vec::new(), ..info.clone() };
+        assert_eq!(copied.info.as_deref().map(without_pod_labels), Some(without_pod_labels(info)));
         supply(&mut state, Some(b"{\"container\":[]}\0"));
         supply(&mut state, Some(b"\0"));
     }

@@ -16,6 +16,7 @@ mod users;
 
 pub(crate) use births::Births;
 pub(crate) use container::meet;
+pub use container::to_json as container_json;
 pub(crate) use exit::RecentExits;
 pub(crate) use table::{FdUse, Row, ThreadUse, rows};
 
