@@ -41,12 +41,16 @@ impl Node {
     }
 
     fn call(&self, plugin: &Path, command: &str, config: &Value) -> Output {
+        self.call_for((&self.pod, "pod1"), plugin, command, config)
+    }
+
+    fn call_for(&self, (pod, id): (&Netns, &str), plugin: &Path, command: &str, config: &Value) -> Output {
         let mut child = self
             .host
             .command(plugin)
             .env("CNI_COMMAND", command)
-            .env("CNI_CONTAINERID", "pod1")
-            .env("CNI_NETNS", self.pod.path())
+            .env("CNI_CONTAINERID", id)
+            .env("CNI_NETNS", pod.path())
             .env("CNI_IFNAME", "eth0")
             .env("CNI_PATH", &self.plugins)
             .env("HAWKBELL_BPFFS", &self.bpffs.path)
@@ -195,6 +199,59 @@ fn policies_and_chains_come_and_go() {
         assert_eq!(node.filters(), 0);
         node.ok("STATUS", &network(&json!({})));
     }
+}
+
+/// Pods come and go in the hands of a real plugin, each with a policy, every third one losing its cable before its DEL: nothing is
+/// left of any of them. HAWKBELL_PODS says how many.
+#[test]
+fn nothing_is_left_of_many_pods() {
+    let Some(node) = Node::new() else { return };
+    let count = std::env::var("HAWKBELL_PODS").ok().and_then(|text| text.parse().ok()).unwrap_or(12);
+    let policy = json!({
+        "name": "quarantine", "direction": "both",
+        "rules": [{"name": "https", "action": "allow", "direction": "out", "protocol": "tcp", "port": 443}],
+    });
+    let ptp = json!({"type": "ptp", "ipam": {
+        "type": "host-local", "subnet": "10.0.0.0/16", "dataDir": node.folder.path(),
+    }});
+    let pins = || std::fs::read_dir(node.bpffs.path.join("hawkbell/traffic")).map_or(0, Iterator::count);
+    let links = || node.host.text("ip -o link").lines().count();
+    let (links_before, programs_before) = (links(), programs_of_policies());
+    for number in 0..count {
+        let Some(pod) = Netns::new() else { return };
+        let id = format!("pod{number}");
+        let call = |plugin: &Path, command: &str, config: &Value| {
+            let output = node.call_for((&pod, &id), plugin, command, config);
+            assert!(output.status.success(), "{id} {command}: {}", String::from_utf8_lossy(&output.stdout));
+            output.stdout
+        };
+        let made = call(&node.plugins.join("ptp"), "ADD", &network(&ptp));
+        let result: Value = serde_json::from_slice(&made).unwrap();
+        let config = network(&json!({"type": "hawkbell-cni", "policy": policy, "prevResult": result}));
+        call(Path::new(PLUGIN), "ADD", &config);
+        assert_eq!(pins(), 2, "{id}");
+        let delete_cable = || call(&node.plugins.join("ptp"), "DEL", &network(&ptp));
+        if number % 3 == 0 {
+            // the other way round: our filter's device is gone before we are asked
+            delete_cable();
+            call(Path::new(PLUGIN), "DEL", &config);
+        } else {
+            call(Path::new(PLUGIN), "DEL", &config);
+            delete_cable();
+        }
+        assert_eq!((pins(), node.filters()), (0, 0), "{id}");
+    }
+    assert_eq!(links(), links_before);
+    println!(
+        "{count} pods; programs of policies on this machine: {programs_before} before, {} after",
+        programs_of_policies()
+    );
+}
+
+/// Loaded programs by our names; other tests at the same time have some, too.
+fn programs_of_policies() -> usize {
+    let listed = std::process::Command::new("bpftool").args(["prog", "list"]).output();
+    listed.map_or(0, |o| String::from_utf8_lossy(&o.stdout).matches(" name hawkbell_").count())
 }
 
 /// The older plugin's contract: a bare configuration, the device of the previous result, the text layout of results.

@@ -7,13 +7,25 @@
 mod support;
 
 use std::fs;
+use std::io::Write;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use support::{Watch, root};
+use testkit::netns::{Bpffs, Netns};
 
 const MOUNT: &str = "type=bind,src=/usr,dst=/host/usr,options=rbind:rprivate:ro";
 const CONTAINER: &str = "hawkbell-test-container";
+
+/// Tools that the tests need; says so when one is missing.
+fn have(tools: &[&str]) -> bool {
+    let missing: Vec<_> = tools.iter().filter(|tool| !on_path(tool)).collect();
+    if !missing.is_empty() {
+        println!("skipped: needs {missing:?}");
+    }
+    missing.is_empty()
+}
 
 #[test]
 fn alerts_from_a_container_say_which() {
@@ -46,6 +58,73 @@ const FACTS: &str = "
     %container.name %container.type %container.privileged %container.host_network %container.mounts %user.name
   priority: INFO
 ";
+
+/// `ctr run --cni` with ptp and our plugin: the container reaches the port that its policy allows and no other.
+#[test]
+fn a_policy_of_the_plugin_decides_what_a_container_reaches() {
+    if !have(&["containerd", "ctr", "runc", "busybox", "unshare", "nsenter"]) || !testkit::root::may_filter() {
+        return;
+    }
+    let folders = ["/usr/lib/cni", "/opt/cni/bin"];
+    let Some(plugins) = folders.iter().find(|folder| Path::new(folder).join("ptp").exists()) else {
+        println!("skipped: no CNI plugins (install containernetworking-plugins)");
+        return;
+    };
+    let Some(host) = Netns::new() else { return };
+    let (scratch, bpffs) = (tempfile::tempdir().expect("make a folder"), Bpffs::mount());
+    let containerd = Containerd::start(scratch.path());
+    for port in [80u16, 443] {
+        greet_at(&host, port);
+    }
+    let network = NETWORK.replace("DATA", &scratch.path().join("ipam").to_string_lossy());
+    fs::write(scratch.path().join("net.conflist"), network).expect("write the network");
+    let script = MOUNTS
+        .replace("PLUGINS", plugins)
+        .replace("OURS", env!("CARGO_BIN_EXE_hawkbell-cni"))
+        .replace("SCRATCH", &scratch.path().to_string_lossy());
+    let mut command = host.command("timeout");
+    let output = command
+        .args(["60", "unshare", "--mount", "sh", "-c", &script])
+        .env("HAWKBELL_BPFFS", &bpffs.path)
+        .output()
+        .expect("run ctr");
+    drop(containerd);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(said.trim(), "at 443: hello 443\nat 80:", "{}", String::from_utf8_lossy(&output.stderr));
+    let left = fs::read_dir(bpffs.path.join("hawkbell/traffic")).map_or(0, Iterator::count);
+    assert_eq!(left, 0, "pins are gone with the container");
+    assert_eq!(host.text("ip -o link").lines().count(), 1, "only the loopback is left: {}", host.text("ip -o link"));
+}
+
+/// Answers every connection at a port of the namespace, until the test ends.
+fn greet_at(netns: &Netns, port: u16) {
+    let bind = || TcpListener::bind(("0.0.0.0", port)).expect("listen");
+    let listener = traffic::attach::netns::run(&netns.path(), bind).expect("a namespace");
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let _ = writeln!(stream, "hello {port}");
+        }
+    });
+}
+
+/// ctr looks for networks and plugins in fixed folders, which only this process sees.
+const MOUNTS: &str = "set -e
+mount -t tmpfs tmpfs /opt
+mkdir -p /opt/cni/bin /opt/upper /opt/work
+mount -t overlay -o lowerdir=/etc,upperdir=/opt/upper,workdir=/opt/work overlay /etc
+mkdir -p /etc/cni/net.d
+rm -f /etc/cni/net.d/*
+cp SCRATCH/net.conflist /etc/cni/net.d/
+ln -s PLUGINS/ptp PLUGINS/host-local PLUGINS/loopback /opt/cni/bin/
+ln -s OURS /opt/cni/bin/hawkbell-cni
+ctr -a SCRATCH/containerd.sock run --rm --cni docker.io/library/hawkbell-test:latest hawkbell-test-cni \\
+    sh -c 'for port in 443 80; do echo at $port: $(echo | nc -w 2 10.88.0.1 $port); done'";
+
+const NETWORK: &str = r#"{"cniVersion": "1.0.0", "name": "test", "plugins": [
+  {"type": "ptp", "ipam": {"type": "host-local", "subnet": "10.88.0.0/24", "dataDir": "DATA"}},
+  {"type": "hawkbell-cni", "policy": {"name": "quarantine", "direction": "both", "rules": [
+    {"name": "https", "action": "allow", "direction": "out", "to": "10.88.0.1", "protocol": "tcp", "port": 443}]}}]}"#;
 
 /// A containerd with directories and socket of its own.
 struct Containerd {
