@@ -470,6 +470,54 @@ fn kill_at_any_point_leaves_one_version() {
     site.ok("detach web");
 }
 
+/// An update of both directions, killed at each of its system calls that change something: each direction has the old or
+/// the new version, never none, and the one place where they can differ is shown and repaired by applying again.
+#[test]
+fn kill_at_every_call_leaves_each_direction_whole() {
+    let Some(site) = Site::new() else { return };
+    if !Command::new("strace").arg("-V").stdout(Stdio::null()).status().is_ok_and(|status| status.success()) {
+        println!("skipped: no strace to kill at system calls");
+        return;
+    }
+    let sender = Sender::open(&site.netns, "a");
+    let both = WEB.replace("direction: out", "direction: both");
+    site.apply(&both, "");
+    let versions = [both.replace("443", "80"), both];
+    let log = site.folder.path().join("calls");
+    let traced = |version: &str, what: &str| {
+        let path = site.file(version);
+        let apply = site.command(&format!("apply {}", path.display()));
+        let mut strace = Command::new("strace");
+        strace.args(["-f", "-qq", "-o"]).arg(&log).args(["-e", what]).arg(apply.get_program()).args(apply.get_args());
+        strace.output().unwrap()
+    };
+    assert!(traced(&versions[0], "trace=bpf").status.success());
+    let calls = std::fs::read_to_string(&log).unwrap().lines().filter(|line| line.contains(" bpf(")).count();
+    // the calls before these only ask and load
+    let points: Vec<usize> = (1..=calls).filter(|call| call + 60 > calls || call % 20 == 0).collect();
+    let mut mixed = 0;
+    for &call in &points {
+        let done = traced(&versions[call % 2], &format!("inject=bpf:signal=KILL:when={call}"));
+        assert!(!done.status.success(), "call {call} of {calls}");
+        let (https, http) = (sender.send(&packets::frame("tcp 443")), sender.send(&packets::frame("tcp 80")));
+        assert!(https != http && !sender.send(&packets::frame("tcp 25")), "call {call}: {https} {http}");
+        let listed: serde_json::Value = serde_json::from_str(&site.ok("list --json")).unwrap();
+        let generations: Vec<u64> =
+            listed.as_array().unwrap().iter().map(|a| a["generation"].as_u64().unwrap()).collect();
+        assert_eq!(generations.len(), 2, "call {call}: a direction is lost");
+        assert_eq!(listed[0]["mixed"], generations[0] != generations[1], "call {call}: {listed}");
+        if generations[0] != generations[1] {
+            mixed += 1;
+            assert!(site.ok("list").contains("MIXED"));
+            site.apply(&versions[call % 2], "");
+            assert!(!site.ok("list").contains("MIXED"));
+        }
+    }
+    println!("killed at {} of {calls} calls, at {mixed} of them between the two directions", points.len());
+    assert!(mixed <= 1, "{mixed}");
+    site.ok("detach web");
+}
+
 #[test]
 fn captures_are_judged_without_an_interface() {
     if !may_filter() {

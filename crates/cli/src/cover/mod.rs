@@ -10,8 +10,8 @@ mod cost;
 mod report;
 mod sidecars;
 
-use crate::exit::{Failure, Outcome};
-use crate::kernel::needs::missing;
+use crate::exit::Outcome;
+use crate::kernel::needs::ready;
 use crate::tools::Invocation;
 use clap::{CommandFactory, Parser, Subcommand};
 use features::{Need, need};
@@ -92,12 +92,6 @@ pub fn run(invocation: &Invocation) -> Outcome {
         Action::Out(args) => report::out(&args),
         Action::Export(args) => convert::export(&args),
     }
-}
-
-/// Refuses what cannot work here, with everything that is missing, before the kernel is touched.
-fn ready(needs: &[Need]) -> Result<(), Failure> {
-    let mut missing = missing(needs).into_iter();
-    missing.next().map_or(Ok(()), |first| Err(missing.fold(Failure::message(first), Failure::help)))
 }
 
 /// What instrumented programs need, wherever they are loaded from.

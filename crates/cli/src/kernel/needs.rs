@@ -24,6 +24,12 @@ pub fn missing(needs: &[Need]) -> Vec<String> {
     missing.map(|finding| line(&finding)).collect()
 }
 
+/// Refuses what cannot work here, with everything that is missing, before the kernel is touched.
+pub fn ready(needs: &[Need]) -> Result<(), Failure> {
+    let mut missing = missing(needs).into_iter();
+    missing.next().map_or(Ok(()), |first| Err(missing.fold(Failure::message(first), Failure::help)))
+}
+
 fn line(finding: &Finding) -> String {
     let fix = finding.help.as_ref().map(|fix| format!("; {fix}")).unwrap_or_default();
     format!("needs {}: {}{fix}", finding.subject, finding.reason)

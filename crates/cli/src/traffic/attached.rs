@@ -23,7 +23,12 @@ fn all(args: &ListArgs) -> Result<Vec<Attached>, Failure> {
 pub fn list(args: &ListArgs) -> Outcome {
     let all = all(args)?;
     if args.json {
-        return print_json(&all.iter().map(|a| summary(a, None)).collect::<Vec<_>>());
+        let described = all.iter().map(|a| {
+            let mut value = summary(a, None);
+            value["mixed"] = a.is_mixed(&all).into();
+            value
+        });
+        return print_json(&described.collect::<Vec<_>>());
     }
     if all.is_empty() {
         return Ok(print("no policy is attached")?);
@@ -35,10 +40,11 @@ pub fn list(args: &ListArgs) -> Outcome {
     for a in &all {
         let counters = a.counters()?;
         let (packets, denied) = counters.rows().fold((0, 0), |(p, d), row| (p + row.packets, d + row.denied));
-        let mode = match (a.is_stale(), a.meta.audit) {
-            (true, _) => "STALE",
-            (false, true) => "AUDIT",
-            (false, false) => "enforce",
+        let mode = match (a.is_stale(), a.is_mixed(&all), a.meta.audit) {
+            (true, ..) => "STALE",
+            (_, true, _) => "MIXED",
+            (_, _, true) => "AUDIT",
+            _ => "enforce",
         };
         let by = format!("{:?}", a.mechanism).to_lowercase();
         let _ = writeln!(
@@ -46,6 +52,12 @@ pub fn list(args: &ListArgs) -> Outcome {
             "{:<24} {:<12} {:<4} {by:<7} {:>4} {mode:<8} {packets:>10} {denied:>10}",
             a.meta.policy, a.meta.interface, a.direction, a.meta.generation
         );
+    }
+    if all.iter().any(|a| a.is_mixed(&all) && !a.is_stale()) {
+        text.push_str("MIXED: an update was interrupted between the directions; `apply` the policy again\n");
+    }
+    if all.iter().any(Attached::is_stale) {
+        text.push_str("STALE: the interface is gone; `hawkbell traffic detach --stale` cleans up\n");
     }
     Ok(print(&text)?)
 }

@@ -9,9 +9,11 @@ mod program;
 mod target;
 
 use crate::exit::Outcome;
+use crate::kernel::needs::ready;
 use crate::tools::Invocation;
 use args::{Command, TrafficArgs};
 use clap::CommandFactory;
+use features::{Need, need};
 use std::io::Write;
 
 pub fn command() -> clap::Command {
@@ -26,6 +28,7 @@ pub fn run(invocation: &Invocation) -> Outcome {
         return program::run(invocation);
     }
     let args: TrafficArgs = invocation.parse_into()?;
+    ready(needs_of(&args.command))?;
     match &args.command {
         Command::Validate(args) => policy::validate(args),
         Command::Plan(args) => policy::plan(args),
@@ -41,6 +44,27 @@ pub fn run(invocation: &Invocation) -> Outcome {
         Command::Header => Ok(print(traffic::user::HEADER)?),
     }
 }
+
+/// What a command cannot do without; known before the kernel is touched.
+fn needs_of(command: &Command) -> &'static [Need] {
+    match command {
+        Command::Apply(_) => POLICY_NEEDS,
+        Command::Plan(_)
+        | Command::List(_)
+        | Command::Show(_)
+        | Command::Detach(_)
+        | Command::Watch(_)
+        | Command::Metrics(_) => LISTING_NEEDS,
+        Command::Validate(_) | Command::Test(_) | Command::Explain(_) | Command::Schema | Command::Header => &[],
+    }
+}
+
+const LISTING: Need = need("cap:CAP_SYS_ADMIN", "finding what is attached");
+const LISTING_NEEDS: &[Need] = &[LISTING];
+/// Of catalogue programs, which look for nothing but their own filter.
+const PROGRAM_NEEDS: &[Need] =
+    &[need("cap:CAP_BPF|cap:CAP_SYS_ADMIN", "loading programs"), need("cap:CAP_NET_ADMIN", "filtering packets")];
+const POLICY_NEEDS: &[Need] = &[LISTING, PROGRAM_NEEDS[0], PROGRAM_NEEDS[1]];
 
 /// Writes a result.
 fn print(text: &str) -> Result<crate::exit::Exit, std::io::Error> {

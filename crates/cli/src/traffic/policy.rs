@@ -135,7 +135,7 @@ pub fn apply(args: &ApplyArgs) -> Outcome {
             Ok(done) => applied.push(done),
             Err(failure) => {
                 undo(&all, applied, &options)?;
-                return Err(failure.help("nothing was changed: policies applied before this one were put back"));
+                return Err(failure.help("nothing was changed"));
             }
         }
     }

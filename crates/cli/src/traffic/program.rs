@@ -1,7 +1,9 @@
 //! One program or a chain on one interface, held by a foreground process. Words come in; messages, dots and exit statuses
 //! go out exactly as users of the re-created tool know them. The filter is in place before the first dot.
 
+use super::PROGRAM_NEEDS;
 use crate::exit::{Exit, Outcome};
+use crate::kernel::needs::missing;
 use crate::tools::Invocation;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
@@ -61,6 +63,11 @@ struct Job<'a> {
 }
 
 fn hold(job: &Job<'_>) -> Outcome {
+    let missing = missing(PROGRAM_NEEDS);
+    if !missing.is_empty() {
+        missing.iter().try_for_each(|line| writeln!(std::io::stderr(), "{}: {line}", job.name))?;
+        return Ok(Exit::FAILED);
+    }
     let signals = listen()?;
     job.say_selection()?;
     let attachment = match job.attach() {

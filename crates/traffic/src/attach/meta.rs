@@ -17,6 +17,9 @@ pub struct Meta {
     pub audit: bool,
     pub stateful: bool,
     pub capacity: u32,
+    /// In how many directions it is attached when it is attached as a whole.
+    #[serde(default)]
+    pub directions: u8,
     /// Names of the effective rules, in the order of their counters.
     pub rules: Vec<String>,
     /// `describe::lines` of the policy.
@@ -46,6 +49,7 @@ impl Meta {
             audit: policy.audit,
             stateful: policy.state.enabled,
             capacity: policy.state.capacity,
+            directions: if policy.direction.each().len() == 1 { 1 } else { 2 },
             rules: policy.effective_rules().into_iter().map(|r| r.name).collect(),
             lines: describe::lines(policy),
             interface: interface.to_owned(),

@@ -74,7 +74,7 @@ pub struct Attachment {
     /// An earlier version was there and was replaced.
     pub replaced: bool,
     #[serde(skip)]
-    previous: Option<(OwnedFd, PathBuf)>,
+    previous: Option<OwnedFd>,
 }
 
 /// What `apply` did.
@@ -129,19 +129,33 @@ impl Attached {
         Ok(self.program.map(name)?)
     }
 
+    /// An update of the policy here was interrupted between its directions: they are of different versions, or one that
+    /// the newest version has is missing. `all` is what [`list`] found.
+    pub fn is_mixed(&self, all: &[Attached]) -> bool {
+        let here = |a: &&Attached| {
+            a.meta.policy == self.meta.policy
+                && a.ifindex == self.ifindex
+                && a.meta.netns_inode == self.meta.netns_inode
+        };
+        let newest = all.iter().filter(here).max_by_key(|a| a.meta.generation);
+        all.iter().filter(here).any(|a| newest.is_some_and(|newest| newest.meta.generation != a.meta.generation))
+            || newest.is_some_and(|newest| newest.meta.directions as usize > all.iter().filter(here).count())
+    }
+
     /// The interface is gone; the pin is all that is left.
     pub fn is_stale(&self) -> bool {
         self.ifindex == 0
     }
 }
 
-/// Attaches a policy to an interface, or puts it in the place of its earlier version.
+/// Attaches a policy to an interface, or puts it in the place of its earlier version. Everything that can fail or takes
+/// long comes before the first step that changes what packets meet, so that the directions follow each other at once.
 ///
 /// # Errors
-/// What the kernel refused. What was attached before still is.
+/// What the kernel refused; what was attached before is attached again.
 pub fn apply(policy: &Policy, place: &Place, options: &Options) -> Result<Applied, Error> {
     let existing: Vec<Attached> = at_place(&policy.name, place, options)?;
-    let generation = existing.iter().map(|a| a.meta.generation).max().unwrap_or(0) + 1;
+    let generation = next_generation(&existing);
     let mut meta = Meta::of(policy, generation, &place.interface, place.netns_inode);
     meta.cni.clone_from(&options.cni);
     let flows = reusable_flows(&existing, policy);
@@ -155,14 +169,7 @@ pub fn apply(policy: &Policy, place: &Place, options: &Options) -> Result<Applie
             mirrored: options.mirrored,
         },
     )?;
-    let mut attachments = Vec::new();
-    for direction in policy.direction.each() {
-        let hook = if options.mirrored { direction.opposite() } else { *direction };
-        let old = existing.iter().find(|a| a.direction == hook);
-        let job =
-            Job { policy: &policy.name, loaded: &loaded, place, direction: hook, program: *direction, generation };
-        attachments.push(job.attach(old, options)?);
-    }
+    let attachments = carry_out(&jobs(policy, &loaded, place, &existing, options)?, options)?;
     carry_counters(&existing, &loaded, &meta.rules)?;
     let mut detached = Vec::new();
     for gone in existing.into_iter().filter(|a| !attachments.iter().any(|now| now.direction == a.direction)) {
@@ -170,6 +177,46 @@ pub fn apply(policy: &Policy, place: &Place, options: &Options) -> Result<Applie
         detach(gone)?;
     }
     Ok(Applied { attachments, detached })
+}
+
+/// One job per direction, with everything opened that it will need.
+fn jobs<'a>(
+    policy: &'a Policy,
+    loaded: &'a LoadedPolicy,
+    place: &'a Place,
+    existing: &'a [Attached],
+    options: &Options,
+) -> Result<Vec<Job<'a>>, Error> {
+    let job = |program: &Direction| {
+        let direction = if options.mirrored { program.opposite() } else { *program };
+        let old = existing.iter().find(|a| a.direction == direction);
+        let link = match old.map(|a| &a.holder) {
+            Some(Holder::Pin(path)) => Some(Link::open_pinned(path)?),
+            _ => None,
+        };
+        let (generation, fd) = (next_generation(existing), loaded.program(*program)?);
+        Ok(Job { policy: &policy.name, loaded, place, direction, program: *program, generation, old, fd, link })
+    };
+    policy.direction.each().iter().map(job).collect()
+}
+
+/// All or nothing, unless the process dies in between.
+fn carry_out(jobs: &[Job<'_>], options: &Options) -> Result<Vec<Attachment>, Error> {
+    let mut attachments = Vec::new();
+    for job in jobs {
+        match job.attach(options) {
+            Ok(done) => attachments.push(done),
+            Err(error) => {
+                rollback(Applied { attachments, detached: Vec::new() }, job.policy, job.place, options)?;
+                return Err(error);
+            }
+        }
+    }
+    Ok(attachments)
+}
+
+fn next_generation(existing: &[Attached]) -> u32 {
+    existing.iter().map(|a| a.meta.generation).max().unwrap_or(0) + 1
 }
 
 /// Puts the earlier version back, and detaches what had none.
@@ -182,8 +229,8 @@ pub fn rollback(applied: Applied, policy: &str, place: &Place, options: &Options
         let Some(at) = live.iter().position(|a| a.direction == attachment.direction) else { continue };
         let current = live.swap_remove(at);
         match (attachment.previous, &current.holder) {
-            (Some((program, _)), Holder::Pin(path)) => Link::open_pinned(path)?.replace_with(program.as_fd())?,
-            (Some((program, _)), Holder::Filter(hook, filter)) => {
+            (Some(program), Holder::Pin(path)) => Link::open_pinned(path)?.replace_with(program.as_fd())?,
+            (Some(program), Holder::Filter(hook, filter)) => {
                 hook.add_filter(program.as_fd(), &filter_name(policy), *filter, true)?;
             }
             (None, _) => detach(current)?,
@@ -319,22 +366,27 @@ struct Job<'a> {
     /// Which program of the policy goes there: the other one when it is mirrored.
     program: Direction,
     generation: u32,
+    old: Option<&'a Attached>,
+    /// The new program.
+    fd: OwnedFd,
+    /// The link of the old version, when it has one.
+    link: Option<Link>,
 }
 
 impl Job<'_> {
-    fn attach(&self, old: Option<&Attached>, options: &Options) -> Result<Attachment, Error> {
-        match old.map(|a| (&a.holder, a)) {
-            Some((Holder::Pin(path), old)) => {
-                let previous = old.program.as_fd().try_clone_to_owned().ok().map(|fd| (fd, path.clone()));
-                Link::open_pinned(path)?.replace_with(self.loaded.program(self.program)?.as_fd())?;
-                Ok(self.done(Mechanism::Tcx, "link updated in place", previous, true))
-            }
-            Some((Holder::Filter(hook, place), old)) => {
-                let previous = old.program.as_fd().try_clone_to_owned().ok().map(|fd| (fd, PathBuf::new()));
-                hook.add_filter(self.loaded.program(self.program)?.as_fd(), &filter_name(self.policy), *place, true)?;
+    fn attach(&self, options: &Options) -> Result<Attachment, Error> {
+        let Some(old) = self.old else { return self.attach_new(options) };
+        let previous = old.program.as_fd().try_clone_to_owned().ok();
+        match (&old.holder, &self.link) {
+            (Holder::Filter(hook, place), _) => {
+                hook.add_filter(self.fd.as_fd(), &filter_name(self.policy), *place, true)?;
                 Ok(self.done(Mechanism::Clsact, "filter replaced in place", previous, true))
             }
-            None => self.attach_new(options),
+            (Holder::Pin(_), Some(link)) => {
+                link.replace_with(self.fd.as_fd())?;
+                Ok(self.done(Mechanism::Tcx, "link updated in place", previous, true))
+            }
+            (Holder::Pin(path), None) => Err(Error::Place(format!("pin `{}`: is not open", path.display()))),
         }
     }
 
@@ -367,17 +419,11 @@ impl Job<'_> {
         }
         hook.add_clsact()?;
         let place = FilterPlace { priority: POLICY_PRIORITY, handle: handle_of(self.policy) };
-        hook.add_filter(self.loaded.program(self.program)?.as_fd(), &filter_name(self.policy), place, false)?;
+        hook.add_filter(self.fd.as_fd(), &filter_name(self.policy), place, false)?;
         Ok(self.done(Mechanism::Clsact, why, None, false))
     }
 
-    fn done(
-        &self,
-        mechanism: Mechanism,
-        reason: &str,
-        previous: Option<(OwnedFd, PathBuf)>,
-        replaced: bool,
-    ) -> Attachment {
+    fn done(&self, mechanism: Mechanism, reason: &str, previous: Option<OwnedFd>, replaced: bool) -> Attachment {
         let (direction, generation) = (self.direction, self.generation);
         Attachment { direction, mechanism, reason: reason.to_owned(), generation, replaced, previous }
     }
