@@ -29,8 +29,7 @@ fn have(tools: &[&str]) -> bool {
 
 #[test]
 fn alerts_from_a_container_say_which() {
-    if !["containerd", "ctr", "runc", "busybox"].iter().all(|tool| on_path(tool)) {
-        println!("skipped: needs containerd, ctr, runc and busybox");
+    if !have(&["containerd", "ctr", "runc", "busybox"]) {
         return;
     }
     let facts = tempfile::NamedTempFile::with_suffix(".yaml").expect("a file");
@@ -118,7 +117,7 @@ rm -f /etc/cni/net.d/*
 cp SCRATCH/net.conflist /etc/cni/net.d/
 ln -s PLUGINS/ptp PLUGINS/host-local PLUGINS/loopback /opt/cni/bin/
 ln -s OURS /opt/cni/bin/hawkbell-cni
-ctr -a SCRATCH/containerd.sock run --rm --cni docker.io/library/hawkbell-test:latest hawkbell-test-cni \\
+ctr -a SCRATCH/containerd.sock run --rm --cni docker.io/library/hawkbell-test:latest quarantined-pod \\
     sh -c 'for port in 443 80; do echo at $port: $(echo | nc -w 2 10.88.0.1 $port); done'";
 
 const NETWORK: &str = r#"{"cniVersion": "1.0.0", "name": "test", "plugins": [
