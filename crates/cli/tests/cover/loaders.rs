@@ -77,6 +77,46 @@ fn every_loader_loads_what_every_clang_builds() {
     assert!(built > 0, "no clang");
 }
 
+#[test]
+fn programs_in_cpp_and_rust_count_too() {
+    let Some(home) = Home::build() else { return };
+    fs::write(home.0.path().join("p.cpp"), CPP).expect("write");
+    let built = home.cover(&["cc", "-O2", "-g", "-target", "bpf", "-c", "p.cpp", "-o", "cpp.bpf.o"]).output();
+    assert!(built.as_ref().is_ok_and(|o| o.status.success()), "{built:?}");
+    counts(&home, "cpp");
+
+    // rustc writes the same sections; without a linker for eBPF, clang assembles what it compiled.
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/rust_program.rs");
+    let assembly = home.0.path().join("rusty.s");
+    let flags =
+        "--edition 2024 --crate-type lib --target bpfel-unknown-none -O -g -C panic=abort -C instrument-coverage";
+    let mut rustc = Command::new("rustc");
+    rustc.args(flags.split(' ')).args(["-Z", "no-profiler-runtime", "--emit", "asm", "-o"]).args([&assembly, &source]);
+    let compiled = rustc.env("RUSTC_BOOTSTRAP", "1").output().expect("run rustc");
+    let mut assemble = Command::new("clang-19");
+    assemble.args(["-target", "bpf", "-c", "rusty.s", "-o", "rusty.bpf.covobj"]).current_dir(home.0.path());
+    if !compiled.status.success() || !assemble.status().is_ok_and(|s| s.success()) {
+        return println!("skipped: Rust for eBPF needs this rustc and clang 19: {}", said(&compiled));
+    }
+    let split = ["split", "rusty.bpf.covobj", "-o", "rusty.bpf.o"];
+    assert!(home.cover(&split).status().expect("split").success());
+    counts(&home, "rusty");
+}
+
+fn counts(home: &Home, program: &str) {
+    home.run(&[], &format!("{},{program},3 exit=0", home.object(program)));
+    assert!(home.cover(&["out", "-f", "lcov"]).status().expect("out").success());
+    let lcov = fs::read_to_string(home.0.path().join("out.lcov")).expect("a report");
+    assert!(lcov.contains(&format!("FNDA:3,{program}\n")), "{lcov}");
+}
+
+const CPP: &str = "#define SEC(name) __attribute__((section(name), used))
+struct context { unsigned data, data_end; };
+template <unsigned verdict> static unsigned choose(const context &c) { return c.data_end ? verdict : 1; }
+extern \"C\" SEC(\"xdp\") int cpp(context *c) { return choose<2>(*c); }
+char LICENSE[] SEC(\"license\") = \"GPL\";
+";
+
 /// Loads, runs and unloads as a shell script would.
 fn with_bpftool(home: &Home, clang: &str) {
     if !Command::new("bpftool").arg("version").output().is_ok_and(|o| o.status.success()) {
