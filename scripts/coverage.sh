@@ -33,4 +33,3 @@ done
     "$out/hawkbell" cover out -f lcov -o "$out/lcov.info" $profiles
     "$out/hawkbell" cover report --filter /bpf/ --fail-under "$floor" $profiles
 }
-echo "look at $out/html/index.html"

@@ -36,6 +36,7 @@ fn a_reader_sorts_opens_a_file_and_sees_counts() {
             "opened: constructs.bpf.c",
             "lines with counts: true",
             "marked: true",
+            "conditions of macros: constructs.h:3",
             "not measured: excluded for this test",
             "first line that did not run leads to: miss",
             "hard to read on a page: none",
@@ -182,6 +183,7 @@ frame.addEventListener("load", () => {
   } else {
     say("opened: " + page.querySelector("h1").textContent.split("/").pop());
     say("lines with counts: " + (page.querySelectorAll("tr.hit .c span").length > 3));
+    say("conditions of macros: " + page.querySelector(".branch a").textContent);
     say("marked: " + (page.querySelectorAll("mark, tr.miss").length > 0));
     say(page.querySelector("tr.unmeasured .branch").textContent);
     const miss = page.querySelector(".missed a").getAttribute("href");

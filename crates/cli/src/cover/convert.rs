@@ -78,9 +78,9 @@ pub struct Export {
     /// Profiles to write
     #[arg(value_name = "PROFILE", default_value = DEFAULT_PROFILE)]
     profiles: Vec<PathBuf>,
-    /// Which format
-    #[arg(long, value_enum, default_value_t = Format::Proftext)]
-    to: Format,
+    /// Which format: proftext unless said, profraw for `gen`
+    #[arg(long, value_enum)]
+    to: Option<Format>,
     /// The LLVM release that shall read a raw profile, unless it is the one that `llvm-profdata` belongs to
     #[arg(long, value_name = "N")]
     llvm: Option<u32>,
@@ -93,7 +93,7 @@ pub struct Export {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum Format {
+pub enum Format {
     /// Text, which every version of llvm-profdata reads
     Proftext,
     /// What the profile runtime writes; each LLVM release reads only its own version
@@ -102,10 +102,11 @@ enum Format {
     Profdata,
 }
 
-pub fn export(args: &Export) -> Outcome {
+/// Writes a profile in the format asked for.
+pub fn export(args: &Export, unless_said: Format) -> Outcome {
     let profile = read_profiles(&args.profiles)?;
     let output = |extension| args.output.clone().unwrap_or_else(|| Path::new("hawkbell").with_extension(extension));
-    match args.to {
+    match args.to.unwrap_or(unless_said) {
         Format::Proftext => write(&output("proftext"), text(&profile, &args.object)?.as_bytes())?,
         Format::Profraw => write_profraw(&profile, &args.object, args.llvm, &output("profraw"))?,
         Format::Profdata => write_profdata(&text(&profile, &args.object)?, args.llvm, &output("profdata"))?,

@@ -58,8 +58,9 @@ enum Action {
     /// Write a report: html, json, lcov, cobertura or text
     Out(report::Out),
     /// Write a profile for LLVM's tools
-    #[command(alias = "gen")]
     Export(convert::Export),
+    /// Write a raw profile in the version that the llvm-profdata on the PATH reads
+    Gen(convert::Export),
 }
 
 pub fn command() -> clap::Command {
@@ -90,7 +91,8 @@ pub fn run(invocation: &Invocation) -> Outcome {
         Action::Report(args) => report::report(&args),
         Action::Show(args) => report::show(&args),
         Action::Out(args) => report::out(&args),
-        Action::Export(args) => convert::export(&args),
+        Action::Export(args) => convert::export(&args, convert::Format::Proftext),
+        Action::Gen(args) => convert::export(&args, convert::Format::Profraw),
     }
 }
 

@@ -140,6 +140,7 @@ pub fn out(args: &Out) -> Outcome {
             for page in html::render(&report, &args.title, &|path| source_or_warning(&args.input, path)) {
                 write(&output.join(&page.name), &page.content)?;
             }
+            print(&format!("look at {}\n", output.join("index.html").display()))?;
         }
         Format::Json => write(&output, &format!("{}\n", json::render(&report)))?,
         Format::Lcov => write(&output, &lcov::render(&report))?,

@@ -28,6 +28,11 @@ fn llvm_reads_back_what_is_exported() {
             assert_eq!(counters_read(&home, &tool, &file), wanted, "{tool}, {format}");
         }
     }
+    assert!(home.cover(&["gen"]).status().expect("gen").success());
+    if Command::new("llvm-profdata").arg("--version").output().is_ok_and(|o| o.status.success()) {
+        let text = counters_read(&home, "llvm-profdata", "all.proftext");
+        assert_eq!(counters_read(&home, "llvm-profdata", "hawkbell.profraw"), text);
+    }
     println!("{readers} versions of llvm-profdata read the same from text, raw and indexed profiles");
 
     let without = home.cover(&["export", "--to", "profdata"]).env("PATH", "/nowhere").output().expect("export");

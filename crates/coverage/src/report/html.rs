@@ -2,11 +2,13 @@
 //! outside references, readable without JavaScript, by keyboard and by screen readers, light and dark. Sources are asked
 //! for through a closure; a missing one still gets its page.
 
+mod listing;
+
 use super::summary::{Ratio, Summary};
-use super::{Branch, Decision, FileReport, Report, escape};
-use crate::segments::Segment;
+use super::{FileReport, Report, escape};
 use crate::sidecar::Exclusion;
-use std::collections::{BTreeMap, BTreeSet};
+use listing::{Notes, listing};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 
 /// One file of the report's folder.
@@ -21,9 +23,11 @@ pub fn render(report: &Report, title: &str, source: &dyn Fn(&str) -> Option<Stri
     let prefix = common_prefix(report.files.keys().map(|p| &**p));
     let names: Vec<_> = report.files.keys().enumerate().map(|(i, path)| page_name(i, path)).collect();
     let mut pages = vec![Page { name: "index.html".into(), content: index(report, title, &names, prefix) }];
+    let links = report.files.keys().map(|path| &**path).zip(names.iter().map(String::as_str)).collect();
+    let around = Around { report, title, links };
     for ((path, file), name) in report.files.iter().zip(&names) {
         let text = source(path);
-        let content = file_page(&path[prefix..], file, report, (title, text.as_deref()));
+        let content = file_page(&path[prefix..], file, &around, text.as_deref());
         pages.push(Page { name: name.clone(), content });
     }
     pages.push(Page { name: "style.css".into(), content: STYLE.into() });
@@ -140,20 +144,29 @@ fn grade(ratio: Ratio) -> &'static str {
     }
 }
 
-fn file_page(path: &str, file: &FileReport, report: &Report, (title, source): (&str, Option<&str>)) -> String {
+/// What a page tells beyond its own file.
+struct Around<'a> {
+    report: &'a Report,
+    title: &'a str,
+    /// Page names by path.
+    links: HashMap<&'a str, &'a str>,
+}
+
+fn file_page(path: &str, file: &FileReport, around: &Around<'_>, source: Option<&str>) -> String {
+    let title = around.title;
     let mut out = head(title, path, false);
     let _ = write!(out, "<nav><a href=\"index.html\">{}</a></nav><main><h1>{}</h1>", escape(title), escape(path));
     out.push_str(&cards(&Summary::of_file(file)));
-    let left_out = source.map(|text| definitions(text, file, &report.unmeasured)).unwrap_or_default();
+    let left_out = source.map(|text| definitions(text, file, &around.report.unmeasured)).unwrap_or_default();
     out.push_str(&not_measured(left_out.values().copied()));
     lines_not_run(&mut out, file);
     functions(&mut out, file);
     match source {
-        Some(text) => listing(&mut out, file, text, &left_out),
+        Some(text) => listing(&mut out, file, text, &Notes { left_out, links: &around.links }),
         None => {
             out.push_str("<p class=\"notice\">The source was not found; the counts are complete. Point at it with <code>--map OLD=NEW</code>.</p>");
             let blank = "\n".repeat(file.lines.keys().next_back().map_or(0, |l| *l as usize));
-            listing(&mut out, file, &blank, &left_out);
+            listing(&mut out, file, &blank, &Notes { left_out, links: &around.links });
         }
     }
     out.push_str("</main>");
@@ -227,110 +240,6 @@ fn functions(out: &mut String, file: &FileReport) {
 fn readable(name: &str) -> &str {
     let name = name.rsplit([':', ';']).next().unwrap_or(name);
     name.strip_prefix("____").unwrap_or(name)
-}
-
-fn listing(out: &mut String, file: &FileReport, text: &str, left_out: &BTreeMap<u32, &Exclusion>) {
-    let mut branches: BTreeMap<u32, Vec<&Branch>> = BTreeMap::new();
-    for branch in file.branches.iter().filter(|b| !b.folded) {
-        branches.entry(branch.start.line).or_default().push(branch);
-    }
-    let mut segments = file.segments.as_slice();
-    let mut open: Option<Segment> = None;
-    out.push_str("<table class=\"source\"><caption class=\"quiet\">Line, count, source</caption><tbody>");
-    for (number, line) in (1u32..).zip(text.lines()) {
-        let split = segments.iter().position(|s| s.at.line > number).unwrap_or(segments.len());
-        let (here, later) = segments.split_at(split);
-        segments = later;
-        let here: Vec<_> = here.iter().filter(|s| s.at.line == number).copied().collect();
-        let count = file.lines.get(&number);
-        let class = match count {
-            None if left_out.contains_key(&number) => " class=\"unmeasured\"",
-            None => "",
-            Some(0) => " class=\"miss\"",
-            Some(_) => " class=\"hit\"",
-        };
-        let shown = count.map_or_else(String::new, |c| format!("<span title=\"{c}\">{}</span>", short(*c)));
-        let _ = write!(
-            out,
-            "<tr{class} id=\"L{number}\"><td class=\"n\"><a href=\"#L{number}\">{number}</a></td><td class=\"c\">{shown}</td><td class=\"t\"><code>"
-        );
-        code(out, line, &here, open, count.is_some_and(|c| *c > 0));
-        out.push_str("</code>");
-        if let Some(left_out) = left_out.get(&number) {
-            let _ = write!(out, "<span class=\"branch\">not measured: {}</span>", escape(&left_out.reason));
-        }
-        for branch in branches.get(&number).into_iter().flatten() {
-            branch_note(out, branch, line);
-        }
-        for decision in file.decisions.iter().filter(|d| d.start.line == number) {
-            decision_note(out, decision);
-        }
-        out.push_str("</td></tr>");
-        open = here.last().copied().or(open);
-    }
-    out.push_str("</tbody></table>");
-}
-
-/// One source line; within a line that ran, the parts that did not are marked.
-fn code(out: &mut String, line: &str, here: &[Segment], before: Option<Segment>, line_ran: bool) {
-    let missed = |s: &Segment| line_ran && s.has_count && s.count == 0 && !s.is_gap;
-    let mut at = 0;
-    let mut marked = before.as_ref().is_some_and(missed);
-    let bounds = here.iter().map(|s| ((s.at.column as usize).saturating_sub(1), missed(s)));
-    for (column, next_marked) in bounds.chain([(usize::MAX, false)]) {
-        let end = floor_boundary(line, column.min(line.len())).max(at);
-        let part = escape(&line[at..end]);
-        let text = part.trim_start();
-        if marked && !text.is_empty() {
-            let indent = &part[..part.len() - text.len()];
-            let _ = write!(out, "{indent}<mark>{text}</mark>");
-        } else {
-            out.push_str(&part);
-        }
-        (at, marked) = (end, next_marked);
-    }
-}
-
-fn floor_boundary(text: &str, mut at: usize) -> usize {
-    while !text.is_char_boundary(at) {
-        at -= 1;
-    }
-    at
-}
-
-fn branch_note(out: &mut String, branch: &Branch, line: &str) {
-    let (start, end) = (branch.start.column as usize, branch.end.column as usize);
-    let condition = if branch.start.line == branch.end.line {
-        line.get(start.saturating_sub(1)..end.saturating_sub(1))
-    } else {
-        None
-    };
-    let side = |count: u64, name: &str| {
-        let class = if count > 0 { "hit" } else { "miss" };
-        format!("<span class=\"{class}\">{name} <b title=\"{count}\">{}</b></span>", short(count))
-    };
-    let _ = write!(
-        out,
-        "<span class=\"branch\"><code>{}</code> {} {}</span>",
-        escape(condition.unwrap_or("condition")),
-        side(branch.taken, "true"),
-        side(branch.not_taken, "false")
-    );
-}
-
-fn decision_note(out: &mut String, decision: &Decision) {
-    let shown = decision.conditions.iter().filter(|c| c.2).count();
-    let class = if shown == decision.conditions.len() { "hit" } else { "miss" };
-    let marks = decision.conditions.iter().enumerate().map(|(index, (_, _, covered))| {
-        let (class, word) = if *covered { ("hit", "decides") } else { ("miss", "not shown") };
-        format!(" <span class=\"{class}\">condition {} <b>{word}</b></span>", index + 1)
-    });
-    let _ = write!(
-        out,
-        "<span class=\"branch\">MC/DC <span class=\"{class}\"><b>{shown} of {}</b></span>{}</span>",
-        decision.conditions.len(),
-        marks.collect::<String>()
-    );
 }
 
 /// 1234 -> 1.23k, so that a column of counts stays narrow; the full number is in the title.

@@ -109,6 +109,8 @@ pub struct Use {
     pub index: usize,
     /// Begins on the line that leads to it.
     pub branch: Branch,
+    /// File and place of one that stands in a macro.
+    pub origin: Option<(Rc<str>, Position)>,
 }
 
 /// One decision of several conditions.
@@ -206,7 +208,12 @@ impl Builder {
         file.functions.push(function);
         file.own_lines.extend(lines(&segments(spans_of(map, counted, main))).into_keys());
         let uses = uses::of(map, counted, main).into_iter().enumerate();
-        file.uses.extend(uses.map(|(index, branch)| Use { function: used_by.clone(), index, branch }));
+        file.uses.extend(uses.map(|(index, (branch, origin))| Use {
+            function: used_by.clone(),
+            index,
+            branch,
+            origin,
+        }));
     }
 }
 

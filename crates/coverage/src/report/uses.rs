@@ -3,21 +3,25 @@
 
 use super::{Branch, branch};
 use crate::count::Counted;
-use crate::mapping::{FunctionMap, RegionKind};
+use crate::mapping::{FunctionMap, Position, RegionKind};
+use std::rc::Rc;
 
-/// All conditions of `map`, whose text is in file `main`.
-pub fn of(map: &FunctionMap, counted: &Counted, main: u32) -> Vec<Branch> {
+/// All conditions of `map`, whose text is in file `main`; those of macros with the file and place where they stand.
+pub fn of(map: &FunctionMap, counted: &Counted, main: u32) -> Vec<(Branch, Option<Origin>)> {
     let mut walk = Walk { map, counted, seen: vec![false; map.files.len()], found: Vec::new() };
     walk.own(main, None);
     walk.expansions(main, None, 0);
     walk.found
 }
 
+/// A place in a macro.
+pub type Origin = (Rc<str>, Position);
+
 struct Walk<'a> {
     map: &'a FunctionMap,
     counted: &'a Counted,
     seen: Vec<bool>,
-    found: Vec<Branch>,
+    found: Vec<(Branch, Option<Origin>)>,
 }
 
 impl Walk<'_> {
@@ -26,8 +30,10 @@ impl Walk<'_> {
         let here = self.map.regions.iter().zip(&self.counted.regions).filter(|(region, _)| region.file == file);
         for (region, value) in here {
             if let Some(mut branch) = branch(region, *value) {
+                let path = self.map.files.get(file as usize).filter(|_| line.is_some());
+                let origin = path.map(|path| (path.clone(), branch.start));
                 branch.start.line = line.unwrap_or(branch.start.line);
-                self.found.push(branch);
+                self.found.push((branch, origin));
             }
         }
     }
