@@ -1,7 +1,7 @@
 //! Users' files indent the lines of quoted scalars and of brackets less than the YAML standard asks for, and the library
-//! they were written for lets them. Where the parser refuses such lines, blanks are added in front of them; where they were
-//! added is kept, so that positions can be told in the text as it was written. Content does not change: blanks at the
-//! beginning of such lines mean nothing.
+//! they were written for lets them; it also lets a tab stand between a key and its value. Where the parser refuses such
+//! lines, blanks are added in front of them, and a blank takes the place of such a tab; where they were added is kept, so
+//! that positions can be told in the text as it was written. Content does not change: none of this is part of a value.
 
 use std::borrow::Cow;
 
@@ -36,6 +36,19 @@ impl<'t> Indented<'t> {
         let lines: Vec<usize> = lines.into_iter().filter(is_new).collect();
         self.add(&lines);
         !lines.is_empty()
+    }
+
+    /// Replaces the tabs between a colon and byte `at`. False when there are none.
+    pub fn untab(&mut self, at: usize) -> bool {
+        let before = self.text.get(..at).unwrap_or_default();
+        let from = before.trim_end_matches(['\t', ' ']).len();
+        let blanks = before.get(from..).unwrap_or_default();
+        if !blanks.contains('\t') || !before.get(..from).is_some_and(|key| key.ends_with(':')) {
+            return false;
+        }
+        let blanks = " ".repeat(blanks.len());
+        self.text.to_mut().replace_range(from..at, &blanks);
+        true
     }
 
     fn add(&mut self, lines: &[usize]) {

@@ -74,7 +74,8 @@ pub fn parse(text: &str) -> (Vec<Rc<Node>>, Option<YamlError>) {
     let mut indented = Indented::new(text);
     for _ in 0..MAX_REPAIRS {
         match parse_once(&indented, text, true) {
-            Err(at) if indented.repair(at) => {}
+            Err(Refused::Indentation(at)) if indented.repair(at) => {}
+            Err(Refused::Tab(at)) if indented.untab(at) => {}
             Err(_) => break,
             Ok(result) => return result,
         }
@@ -85,19 +86,31 @@ pub fn parse(text: &str) -> (Vec<Rc<Node>>, Option<YamlError>) {
 /// More places than this are not repaired: each costs another parse.
 const MAX_REPAIRS: usize = 100;
 
+/// What can be repaired, and the byte in the indented text at which the parser noticed.
+enum Refused {
+    Indentation(usize),
+    Tab(usize),
+}
+
 type Parsed = (Vec<Rc<Node>>, Option<YamlError>);
 
-/// `Err`, only where `repair` is asked for: the byte in the indented text at which indentation is missing.
-fn parse_once(indented: &Indented<'_>, text: &str, repair: bool) -> Result<Parsed, usize> {
+/// `Err` only where `repair` is asked for.
+fn parse_once(indented: &Indented<'_>, text: &str, repair: bool) -> Result<Parsed, Refused> {
     let mut builder = Builder { places: Places::new(indented, text), ..Builder::default() };
     let mut parser = Parser::new_from_str(&indented.text);
     while let Some(event) = parser.next_event() {
         let step = match event {
             Ok((event, span)) => builder.event(event, span),
-            Err(error) if repair && error.info().starts_with("invalid indentation") => {
-                return Err(builder.places.indented_byte(error.marker().index()));
+            Err(error) => {
+                let at = builder.places.indented_byte(error.marker().index());
+                if repair && error.info().starts_with("invalid indentation") {
+                    return Err(Refused::Indentation(at));
+                }
+                if repair && error.info().contains("valid YAML whitespace") {
+                    return Err(Refused::Tab(at));
+                }
+                Err(builder.places.translate(&error))
             }
-            Err(error) => Err(builder.places.translate(&error)),
         };
         if let Err(error) = step {
             return Ok((builder.documents, Some(error)));
@@ -335,6 +348,18 @@ mod tests {
         assert_eq!(last.mark.offset, text.find("here").expect("here"));
         assert_eq!((last.mark.line, last.mark.column), (16, 8));
         assert!(parse("- a: [b\nc: d\n").1.is_some_and(|e| e.message.contains("line")));
+    }
+
+    #[test]
+    fn tabs_stand_between_keys_and_values() {
+        let text = "- rule:\tr\n  é: \t two\twords\n  c:\t>\n    a:\tb\n";
+        let (documents, error) = parse(text);
+        assert_eq!(error, None);
+        let item = &documents[0].sequence().expect("a sequence")[0];
+        let value = |key: &str| item.get(key).and_then(Node::scalar);
+        assert_eq!((value("rule"), value("é"), value("c")), (Some("r"), Some("two\twords"), Some("a:\tb\n")));
+        assert_eq!(item.get("é").map(|n| n.mark.offset), text.find("two"));
+        assert!(parse("a\n\tb: c\n").1.is_some(), "a tab does not indent");
     }
 
     #[test]
