@@ -63,7 +63,7 @@ impl Setup {
                 version: CONTAINER_VERSION,
                 source: None,
                 field_sources: vec!["syscall".to_owned()],
-                async_events: vec!["container".to_owned()],
+                async_events: vec!["container".to_owned(), "container_removed".to_owned()],
             }],
             append_output: Vec::new(),
             min_priority: Priority::Debug,
