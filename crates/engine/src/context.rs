@@ -30,8 +30,6 @@ pub struct Context<'a> {
     pub errno: i64,
     /// Time of the first event of a thread, ns since the epoch; 0 while only tables and sensor messages were seen.
     pub first_ts: u64,
-    /// Time of the event before this one, ns since the epoch; of this one for the first.
-    pub previous_ts: u64,
     /// Name of the machine, or what replaces it.
     pub hostname: &'a str,
 }

@@ -54,8 +54,6 @@ pub struct Engine {
     after: After,
     num: u64,
     first_ts: u64,
-    previous_ts: u64,
-    last_ts: u64,
     next_purge_ts: u64,
     seen: Seen,
 }
@@ -91,8 +89,6 @@ impl Engine {
             after: After::Nothing,
             num: 0,
             first_ts: 0,
-            previous_ts: 0,
-            last_ts: 0,
             next_purge_ts: 0,
             seen: Seen::default(),
         }
@@ -211,7 +207,6 @@ impl Engine {
             enter,
             errno: self.seen.errno,
             first_ts: self.first_ts,
-            previous_ts: self.previous_ts,
             hostname: self.options.hostname.as_deref().unwrap_or(&self.state.machine.hostname),
         }
     }
@@ -228,10 +223,8 @@ impl Engine {
     fn number(&mut self, ts: u64) {
         self.num += 1;
         if self.num == 1 {
-            self.last_ts = ts;
             self.next_purge_ts = ts.saturating_add(self.options.purge_interval_nanos);
         }
-        self.previous_ts = std::mem::replace(&mut self.last_ts, ts);
         if ts >= self.next_purge_ts {
             self.purge(ts);
         }

@@ -40,9 +40,9 @@ pub(super) fn extract<'a>(
         B::EvtReltime => uint(relative(ctx)),
         B::EvtReltimeS => uint(relative(ctx) / time::SECOND),
         B::EvtReltimeNs => uint(relative(ctx) % time::SECOND),
-        B::EvtDeltatime => uint(delta(ctx)),
-        B::EvtDeltatimeS => uint(delta(ctx) / time::SECOND),
-        B::EvtDeltatimeNs => uint(delta(ctx) % time::SECOND),
+        B::EvtDeltatime => uint(delta(ctx, 0)),
+        B::EvtDeltatimeS => uint(delta(ctx, 1) / time::SECOND),
+        B::EvtDeltatimeNs => uint(delta(ctx, 2) % time::SECOND),
         B::EvtAround => uint(ts), // the comparison has the other time
         B::EvtPluginname => text(ctx.around.plugins.as_ref()?.name_of(ctx.event)?.as_bytes()),
         B::EvtPlugininfo => text(ctx.around.plugins.as_ref()?.describe(ctx.event, arena)?),
@@ -126,8 +126,10 @@ fn relative(ctx: &Context<'_>) -> u64 {
     ctx.event.ts.saturating_sub(ctx.first_ts)
 }
 
-fn delta(ctx: &Context<'_>) -> u64 {
-    ctx.event.ts.saturating_sub(ctx.previous_ts)
+/// Time since the last event that this field, one of three, was asked about: conditions before it may have kept others
+/// from it.
+fn delta(ctx: &Context<'_>, field: usize) -> u64 {
+    ctx.around.deltas.get(field).map_or(0, |last| last.delta(ctx.num, ctx.event.ts))
 }
 
 fn is_meta(ctx: &Context<'_>) -> bool {

@@ -42,6 +42,30 @@ pub struct Surroundings {
     /// Addresses of host names that rules mention, as far as they were resolved.
     pub addresses: HashMap<Box<[u8]>, Vec<IpAddr>>,
     extractions: AtomicU64,
+    /// Of `evt.deltatime` and its parts, in the order of the catalogue.
+    deltas: [LastAsked; 3],
+}
+
+/// When a field that tells the time since it was last asked for was asked, and what it answered.
+#[derive(Default)]
+struct LastAsked {
+    num: AtomicU64,
+    ts: AtomicU64,
+    answer: AtomicU64,
+}
+
+impl LastAsked {
+    /// Time since the event before that the field was asked about; 0 for the first one.
+    fn delta(&self, num: u64, ts: u64) -> u64 {
+        let last = self.num.swap(num, Ordering::Relaxed);
+        if last == num {
+            return self.answer.load(Ordering::Relaxed);
+        }
+        let before = self.ts.swap(ts, Ordering::Relaxed);
+        let answer = if last == 0 { 0 } else { ts.saturating_sub(before) };
+        self.answer.store(answer, Ordering::Relaxed);
+        answer
+    }
 }
 
 /// Fields that plugins provide. Implemented by the owner of the plugin host.
@@ -64,6 +88,7 @@ impl Default for Surroundings {
             plugins: None,
             addresses: HashMap::new(),
             extractions: AtomicU64::new(0),
+            deltas: Default::default(),
         }
     }
 }

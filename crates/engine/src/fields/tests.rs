@@ -29,7 +29,7 @@ fn numbers_and_times_of_an_event() {
         ("evt.rawtime", "1470327477881785349"),
         ("evt.rawtime.ns", "881785349"),
         ("evt.reltime", "1"),
-        ("evt.deltatime", "1"),
+        ("evt.deltatime", "0"),
         ("evt.around[1470327477000000000]", "1470327477881785349"),
         ("evt.type", "close"),
         ("evt.type.is.close", "1"),
@@ -44,6 +44,22 @@ fn numbers_and_times_of_an_event() {
         ("evt.latency.human", "0ns"),
         ("util.cnt", "1"),
         ("util.cnt", "2"),
+    ]);
+}
+
+#[test]
+fn a_delta_counts_from_the_event_that_was_asked_about() {
+    let mut machine = Machine::new();
+    machine.push(Kind::SYSCALL_CLOSE_X, &[&res(0), &fd(3)]);
+    machine.check(&[("evt.deltatime", "0")]);
+    for _ in 0..3 {
+        machine.push(Kind::SYSCALL_CLOSE_X, &[&res(0), &fd(3)]);
+    }
+    machine.check(&[
+        ("evt.deltatime", "3"),
+        ("evt.deltatime", "3"),
+        ("evt.deltatime.s", "0"),
+        ("evt.deltatime.ns", "0"),
     ]);
 }
 
