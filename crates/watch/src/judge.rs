@@ -101,7 +101,7 @@ impl Judge {
     pub fn swap(&mut self, verdict: Verdict, outputs: Option<Outputs>) -> Retired {
         self.tell_held_back(u64::MAX);
         self.desk.stats.carry_over(&self.verdict.rules, &verdict.rules);
-        self.desk.noise = Noise::new(&verdict.noise, &verdict.rules);
+        self.desk.noise.replace(&verdict.noise, &verdict.rules);
         for (id, value) in &verdict.statics {
             self.engine.around.set_static(*id, value);
         }

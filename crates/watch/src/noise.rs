@@ -57,6 +57,12 @@ impl Noise {
         Noise { entries, by_rule, ..Noise::default() }
     }
 
+    /// Goes on with other entries; what was counted stays.
+    pub fn replace(&mut self, config: &[NoiseConfig], rules: &RuleSet) {
+        let (suppressed, overflowed) = (self.suppressed, self.overflowed);
+        *self = Noise { suppressed, overflowed, ..Noise::new(config, rules) };
+    }
+
     /// Entries that concern no rule, and keys that name no field: they would do nothing without a word.
     pub fn oddities(config: &[NoiseConfig], rules: &RuleSet) -> Vec<String> {
         let mut oddities = Vec::new();

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 pub const FALCO_VERSION: &str = "0.45.0";
 /// Of the plugin interface.
 pub const PLUGIN_API: &str = "3.12.0";
-/// Of the interface between sensor and daemon.
-pub const DRIVER_API: &str = "8.0.0";
+/// Of the interface between driver and daemon.
+pub const DRIVER_API: &str = "10.1.0";
 /// Of this program.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 

@@ -4,7 +4,8 @@
 use super::sample::{Number, Sample};
 use crate::now_ns;
 use crate::prepare::Prepared;
-use crate::versions::VERSION;
+use crate::versions::{FALCO_VERSION, VERSION};
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use std::path::Path;
 
@@ -58,9 +59,11 @@ impl Facts {
         sample.field("evt.time", now);
         sample.text("evt.hostname", &self.hostname);
         sample.text("evt.source", "syscall");
-        sample.text("falco.version", VERSION);
+        sample.text("falco.version", FALCO_VERSION);
+        sample.text("falco.hawkbell_version", VERSION);
         sample.text("falco.kernel_release", &self.kernel_release);
-        sample.info("falcosecurity_falco_version_info", &[("version", VERSION)]);
+        let versions = [("version", FALCO_VERSION), ("hawkbell_version", VERSION)];
+        sample.info("falcosecurity_falco_version_info", &versions);
         sample.info("falcosecurity_falco_kernel_release_info", &[("kernel_release", &self.kernel_release)]);
         sample.info("falcosecurity_evt_hostname_info", &[("hostname", &self.hostname)]);
         for (key, prometheus, value) in [
@@ -89,6 +92,19 @@ impl Facts {
         for (interface, family, list) in &self.addresses {
             sample.text(&format!("falco.host_netinfo.interfaces.{interface}.protocols.{family}.addresses"), list);
         }
+        sample.info("falcosecurity_falco_host_ifinfo_json_info", &[("host_ifinfo_json", &self.interfaces_json())]);
+    }
+
+    /// Addresses of this machine as one JSON text: interface, then family, then the list.
+    fn interfaces_json(&self) -> String {
+        let mut interfaces: Map<String, Value> = Map::new();
+        for (interface, family, list) in &self.addresses {
+            let families = interfaces.entry(interface.clone()).or_insert_with(|| Value::Object(Map::new()));
+            if let Value::Object(families) = families {
+                families.insert((*family).to_owned(), list.as_str().into());
+            }
+        }
+        Value::Object(interfaces).to_string()
     }
 }
 

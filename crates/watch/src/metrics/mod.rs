@@ -182,6 +182,7 @@ impl Collector {
             sample.counter(&format!("falco.outputs.{}.retries", counters.name), count(&counters.retries));
         }
         sample.counter("falco.alerts_held_back", judge.desk.noise.suppressed);
+        sample.counter("falco.alerts_not_compared", judge.desk.noise.overflowed);
         self.reloads.add_to(&mut sample);
         self.rates(&mut sample, engine.events(), kernel.map(|kernel| kernel.stats));
         if config.rules {
@@ -192,7 +193,10 @@ impl Collector {
         }
         if config.state {
             for (name, value) in engine.metrics() {
-                sample.counter(&format!("falco.{name}"), value);
+                match name {
+                    "n_threads" | "n_fds" => sample.level(&format!("falco.{name}"), value),
+                    _ => sample.counter(&format!("falco.{name}"), value),
+                }
             }
         }
         let Some(kernel) = kernel else { return sample };

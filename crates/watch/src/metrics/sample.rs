@@ -33,6 +33,12 @@ impl Sample {
         self.labelled(&format!("{}_total", prometheus_name(key)), "counter", Vec::new(), value);
     }
 
+    /// A count of what is there now: named like a counter, but it also goes down.
+    pub fn level(&mut self, key: &str, value: u64) {
+        self.field(key, value);
+        self.labelled(&format!("{}_total", prometheus_name(key)), "gauge", Vec::new(), value);
+    }
+
     /// A number that goes up and down.
     pub fn gauge(&mut self, key: &str, value: Number) {
         self.fields.push((key.to_owned(), value.to_json()));

@@ -135,6 +135,9 @@ impl Worker {
     }
 
     fn deliver_all(&mut self, batch: &mut VecDeque<Arc<Message>>, down: &mut bool) {
+        if self.counters.closed.load(Ordering::Acquire) {
+            self.count_undelivered(batch);
+        }
         let mut attempts = 0;
         while !batch.is_empty() {
             self.counters.busy_since_ms.store(elapsed_ms(self.started), Ordering::Release);
@@ -183,6 +186,10 @@ impl Worker {
         if !self.counters.closed.swap(true, Ordering::AcqRel) {
             self.log.error(&format!("{}: {text}: no more alerts can be delivered here", self.counters.name));
         }
+        self.count_undelivered(batch);
+    }
+
+    fn count_undelivered(&self, batch: &mut VecDeque<Arc<Message>>) {
         self.counters.undelivered.fetch_add(batch.len() as u64, Ordering::Relaxed);
         batch.clear();
     }
