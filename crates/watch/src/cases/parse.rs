@@ -30,6 +30,9 @@ pub enum CaseError {
     Read { path: String, cause: std::io::Error },
     #[error(transparent)]
     Yaml(#[from] crate::config::node::ParseError),
+    /// Nothing in it would ever fail.
+    #[error("cases `{path}`: no case in it (a case begins with `- test: what it shows`)")]
+    Empty { path: String },
     #[error("{place}: {reason}")]
     Case { place: Place, reason: String },
 }
@@ -42,7 +45,9 @@ pub fn read(path: &Path) -> Result<Vec<Case>, CaseError> {
     let name = path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|cause| CaseError::Read { path: name.clone(), cause })?;
     let base = path.parent().unwrap_or(Path::new("."));
-    Node::parse(&name, &text)?.elements().iter().map(|node| case(node, base)).collect()
+    let cases: Vec<Case> =
+        Node::parse(&name, &text)?.elements().iter().map(|node| case(node, base)).collect::<Result<_, _>>()?;
+    if cases.is_empty() { Err(CaseError::Empty { path: name }) } else { Ok(cases) }
 }
 
 fn case(node: &Node, base: &Path) -> Result<Case, CaseError> {
@@ -148,6 +153,14 @@ mod tests {
         assert_eq!((event.kind, event.tid, event.i64(0)), (Kind::SYSCALL_OPENAT_2_X, 7, Some(3)));
         assert_eq!(event.text(2), Some(&b"/etc/shadow"[..]));
         assert!(cases[0].is_exact);
+    }
+
+    #[test]
+    fn a_file_without_cases_is_a_mistake() {
+        for text in ["", "[]", "# nothing yet\n", "cases: {}"] {
+            let error = read_text(text).unwrap_err();
+            assert!(error.contains("cases.yaml`: no case in it"), "{error}");
+        }
     }
 
     #[test]
