@@ -17,7 +17,7 @@ enum step_op {
 	/* plain: any program; the first three are part of the loop itself */
 	OP_U64, OP_S32, OP_U32, OP_U16, OP_U8, OP_STR, OP_CONV32, OP_CONV16, OP_CONV8, OP_ZERO, OP_UREAD64, OP_UREAD32,
 	OP_TIMESPEC, OP_DATA, OP_VM, OP_STR_OK, OP_MOUNTFLAGS, OP_CAPS, OP_FILE, OP_OPENFLAGS, OP_OPENMODE,
-	OP_LAYER16, OP_PIPE, OP_SC,
+	OP_LAYER16, OP_PIPE, OP_SC, OP_HALVES,
 	/* net */
 	OP_TUPLE, OP_SOCKADDR, OP_QUEUE, OP_MSGHDR, OP_CONTROL, OP_SOCKETPAIR, OP_SOCKOPT,
 	OP_IOVEC, OP_GATHER,
@@ -57,6 +57,7 @@ enum { RESULT = 6, CALL = 7, VAR = 8 };
 #define ZERO(bytes) { OP_ZERO, bytes }
 #define UREAD64(a) { OP_UREAD64, a }
 #define UREAD32(a) { OP_UREAD32, a }
+#define HALVES(high, low) { OP_HALVES, high, low } /* 64 bits in two 32-bit arguments */
 #define TIMESPEC(a) { OP_TIMESPEC, a }
 #define RDATA(a) { OP_DATA, a, RESULT } /* what was read */
 #define WDATA(a, len) { OP_DATA, a, len } /* what was, or should have been, written */
@@ -99,7 +100,7 @@ const struct recipe recipes[CALLS] = {
 	NET(NR_process_vm_readv, SYSCALL_PROCESS_VM_READV_X, OP(IOVEC, 1, 2), RET, S32(0), OP(GATHER, 1)),
 	NET(NR_process_vm_writev, SYSCALL_PROCESS_VM_WRITEV_X, OP(IOVEC, 1, 2), RET, S32(0), OP(GATHER)),
 	PLAIN(NR_lseek, SYSCALL_LSEEK_X, RET, FD(0), U64(1), U8(2)),
-	PLAIN(NR__llseek, SYSCALL_LLSEEK_X, RET, FD(0), U64(2), U8(4)),
+	PLAIN(NR__llseek, SYSCALL_LLSEEK_X, RET, FD(0), HALVES(1, 2), U8(4)),
 	PLAIN(NR_stat, SYSCALL_STAT_X, RET, STR(0)),
 	PLAIN(NR_lstat, SYSCALL_LSTAT_X, RET, STR(0)),
 	PLAIN(NR_fstat, SYSCALL_FSTAT_X, RET, FD(0)),

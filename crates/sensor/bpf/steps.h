@@ -173,6 +173,9 @@ FN int plain_step(__u32 area, __u32 op, __u32 a, __u32 b)
 	case OP_PIPE:
 		put_pipe(area);
 		return true;
+	case OP_HALVES:
+		put64(s, v << 32 | (__u32)value(s, b));
+		return true;
 	case OP_SC:
 		put16(s, sc_codes[s->nr & (CALLS - 1)]);
 		put16(s, s->nr);

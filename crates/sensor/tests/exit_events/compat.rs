@@ -86,6 +86,42 @@ fn socketcall_is_unpacked() {
     events[0].check(&[Len(8), U32(999), U32(1), U32(0), U32(0)]);
 }
 
+/// Calls that only this interface has (tables/only32.csv); their numbers here are those of 32-bit x86.
+#[test]
+fn calls_without_a_64_bit_one_are_seen() {
+    if !is_there() {
+        return println!("skipped: this kernel has no 32-bit system calls");
+    }
+    let only = [Sc::MMAP2, Sc::UMOUNT, Sc::STAT64, Sc::LSTAT64, Sc::FSTAT64, Sc::_LLSEEK, Sc::SEND, Sc::RECV];
+    let Some(mut w) = Watch::on(&only) else { return };
+    let (path, bad) = (Low::with(b"/nonexistent/32\0"), BAD_FD as u32);
+    let message = Low::with(&[bad, path.0, 5, 0].map(u32::to_le_bytes).concat());
+    let (missing, not_open) = (fails(libc::ENOENT), fails(libc::EBADF));
+    let mut see = |nr: u32, args: [u32; 5], kind: Kind| {
+        let mut events = w.during(|| _ = call_32(nr, args));
+        let event = events.pop().unwrap_or_else(|| panic!("no event for call {nr}"));
+        assert_eq!((event.kind, events.len()), (kind, 0), "call {nr}");
+        event
+    };
+    let named = |p: &P| [p.clone(), s("/nonexistent/32")];
+    see(22, [path.0, 0, 0, 0, 0], Kind::SYSCALL_UMOUNT_1_X).check(&named(&missing));
+    see(195, [path.0, path.0, 0, 0, 0], Kind::SYSCALL_STAT64_X).check(&named(&missing));
+    see(196, [path.0, path.0, 0, 0, 0], Kind::SYSCALL_LSTAT64_X).check(&named(&missing));
+    see(197, [bad, path.0, 0, 0, 0], Kind::SYSCALL_FSTAT64_X).check(&[not_open.clone()]);
+    see(140, [bad, 1, 2, path.0, 0], Kind::SYSCALL_LLSEEK_X).check(&[
+        not_open.clone(),
+        I(BAD_FD),
+        I(1 << 32 | 2),
+        U8(0),
+    ]);
+    let mapped = see(192, [0, 0, 1, 2, bad], Kind::SYSCALL_MMAP2_X);
+    assert!(mapped.i64(0) < 0 && mapped.i64(8) == BAD_FD, "{mapped:?}");
+    let sent = see(102, [9, message.0, 0, 0, 0], Kind::SOCKET_SEND_X);
+    assert_eq!((sent.i64(0), sent.i64(2)), (-i64::from(libc::EBADF), BAD_FD), "{sent:?}");
+    let received = see(102, [10, message.0, 0, 0, 0], Kind::SOCKET_RECV_X);
+    assert_eq!((received.i64(0), received.i64(2)), (-i64::from(libc::EBADF), BAD_FD), "{received:?}");
+}
+
 #[test]
 fn structures_of_32_bit_callers_are_read_as_such() {
     if !is_there() {
