@@ -36,6 +36,13 @@ const OBJECTS: [Ask; 5] = [
 const AGREED: &str = "should load here; the kernel loaded it";
 const AGREED_NOT: &str = "does not load here; the kernel refused it";
 
+/// Watching starts, and the iterators tell of tasks (numbers that are zero are left out).
+const WATCHED: Ask = (
+    "watch -M 2 -o json_output=true -o metrics.enabled=true -o metrics.output_rule=true -o metrics.interval=200ms",
+    0,
+    "\"scap.n_evts_task\":",
+);
+
 /// Arguments of hawkbell, expected status, text that must appear.
 type Ask = (&'static str, i32, &'static str);
 
@@ -58,6 +65,7 @@ const SCENARIOS: &[Scenario] = &[
             ("check -r kernel>=6.12", 1, "this kernel is 6.1"),
             ("check -r helper:lsm:bpf_get_current_uid_gid,helper:tracing:bpf_get_current_pid_tgid", 0, "OK"),
             ("check -r ability:isa-v4", 1, "came with Linux 6.6"),
+            WATCHED,
             COVERED[0],
             COVERED[1],
             ("probe --full", 0, "Helpers by program type"),
@@ -109,6 +117,7 @@ const SCENARIOS: &[Scenario] = &[
             OBJECTS[3],
             OBJECTS[4],
             ("probe --full", 0, "Helpers by program type"),
+            WATCHED,
             COVERED[0],
             COVERED[1],
         ],
@@ -121,6 +130,7 @@ const SCENARIOS: &[Scenario] = &[
             ("check -r kprobe-multi", 1, "5.18"),
             ("check -r map:bloom_filter", 1, "came with Linux 5.16"),
             ("check -r bpf-lsm", 1, "'bpf'"),
+            ("watch -M 2", 0, "existing processes are read from /proc"),
         ],
     },
     Scenario {
