@@ -18,6 +18,14 @@ pub fn run() -> Result<()> {
     gate
 }
 
+/// `bench live`: only the figures of watching a running machine, by the program as it was built last.
+pub fn live() -> Result<()> {
+    if !program("hawkbell").exists() {
+        cargo(&["build", "--release", "--quiet", "--package", "hawkbell"])?;
+    }
+    super::bench_live::run()
+}
+
 fn build() -> Result<()> {
     println!("building for release ...");
     cargo(&["build", "--release", "--quiet", "--package", "hawkbell"])?;

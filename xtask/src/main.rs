@@ -13,6 +13,7 @@ use std::process::Command;
 fn main() -> Result<()> {
     let mut args = std::env::args().skip(1);
     match args.next().as_deref() {
+        Some("bench") if args.next().as_deref() == Some("live") => bench::live(),
         Some("bench") => bench::run(),
         // A storm is a child of the benchmark.
         Some("storm") => {
