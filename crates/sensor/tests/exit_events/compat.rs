@@ -107,7 +107,7 @@ fn calls_without_a_64_bit_one_are_seen() {
     see(22, [path.0, 0, 0, 0, 0], Kind::SYSCALL_UMOUNT_1_X).check(&named(&missing));
     see(195, [path.0, path.0, 0, 0, 0], Kind::SYSCALL_STAT64_X).check(&named(&missing));
     see(196, [path.0, path.0, 0, 0, 0], Kind::SYSCALL_LSTAT64_X).check(&named(&missing));
-    see(197, [bad, path.0, 0, 0, 0], Kind::SYSCALL_FSTAT64_X).check(&[not_open.clone()]);
+    see(197, [bad, path.0, 0, 0, 0], Kind::SYSCALL_FSTAT64_X).check(std::slice::from_ref(&not_open));
     see(140, [bad, 1, 2, path.0, 0], Kind::SYSCALL_LLSEEK_X).check(&[
         not_open.clone(),
         I(BAD_FD),
