@@ -1,5 +1,5 @@
 //! `fnmatch(3)` with flags 0, or `FNM_CASEFOLD`: `*` and `?` match every byte, `/` and leading dots included; bracket
-//! expressions with ranges and classes; backslash escapes. Linear in text times stars, never exponential.
+//! expressions with ranges, classes, `[=a=]` and `[.a.]`; backslash escapes. Linear in text times stars, never exponential.
 
 /// Whether `text` matches `pattern`.
 pub fn glob(pattern: &[u8], text: &[u8], fold_case: bool) -> bool {
@@ -65,13 +65,20 @@ fn bracket(pattern: &[u8], byte: u8, fold_case: bool) -> Option<(bool, usize)> {
             b']' if at > start => return Some((found != negated, at + 1)),
             b'[' if pattern.get(at + 1) == Some(&b':') => match class(&pattern[at + 2..]) {
                 Some((name, len)) => {
-                    found |= in_class(name, byte) || (fold_case && in_class(name, swap_case(byte)));
+                    found |= in_class(name, byte); // of the byte as it is, whether case is folded or not
                     at += 2 + len;
                 }
                 None => {
                     found |= byte == b'[';
                     at += 1;
                 }
+            },
+            b'[' if pattern.get(at + 1) == Some(&b'=') => match &pattern[at + 2..] {
+                [of, b'=', b']', ..] => {
+                    found |= byte == *of;
+                    at += 5;
+                }
+                _ => return Some((false, 0)),
             },
             _ => {
                 let (low, len) = member(&pattern[at..])?;
@@ -82,8 +89,8 @@ fn bracket(pattern: &[u8], byte: u8, fold_case: bool) -> Option<(bool, usize)> {
                     high = end;
                     at += 1 + len;
                 }
-                let within = |b: u8| (low..=high).contains(&b);
-                found |= within(byte) || (fold_case && within(swap_case(byte)));
+                let fold = |b: u8| if fold_case { b.to_ascii_lowercase() } else { b };
+                found |= (fold(low)..=fold(high)).contains(&fold(byte));
             }
         }
     }
@@ -92,6 +99,7 @@ fn bracket(pattern: &[u8], byte: u8, fold_case: bool) -> Option<(bool, usize)> {
 fn member(pattern: &[u8]) -> Option<(u8, usize)> {
     match pattern {
         [b'\\', escaped, ..] => Some((*escaped, 2)),
+        [b'[', b'.', symbol, b'.', b']', ..] => Some((*symbol, 5)),
         [byte, ..] => Some((*byte, 1)),
         [] => None,
     }
@@ -122,10 +130,6 @@ fn in_class(name: &[u8], byte: u8) -> bool {
     }
 }
 
-fn swap_case(byte: u8) -> u8 {
-    if byte.is_ascii_lowercase() { byte.to_ascii_uppercase() } else { byte.to_ascii_lowercase() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -148,6 +152,11 @@ mod tests {
             ("[a-]", "-", true),
             ("[[:digit:]][[:upper:]]", "7Q", true),
             ("[abc", "[abc", true),
+            ("[[=a=]]b", "ab", true),
+            ("[[=a=]x]", "b", false),
+            ("[[=ab=]]", "a", false),
+            ("[[.a.]-c]", "b", true),
+            ("[[.-.]]", "-", true),
             ("\\*", "*", true),
             ("\\*", "x", false),
             ("[\\]]", "]", true),
@@ -160,6 +169,8 @@ mod tests {
         }
         assert!(glob(b"/ETC/[a-z]*", b"/etc/Passwd", true));
         assert!(!glob(b"/ETC/*", b"/etc/passwd", false));
+        assert!(glob(b"[!P-z]", b"c", true) && !glob(b"[!P-z]", b"Q", true), "both ends of a range are folded");
+        assert!(!glob(b"[[:upper:]]", b"a", true) && glob(b"[[:upper:]]", b"A", true));
     }
 
     #[test]
