@@ -104,6 +104,17 @@ fn every_form_of_output_is_well_formed() {
     assert_eq!(bad.status.code(), Some(11));
 }
 
+/// The rows of the command list in `hawkbell --help`.
+fn visible_subcommands() -> Vec<String> {
+    let help = Command::new(env!("CARGO_BIN_EXE_hawkbell")).arg("--help").output().unwrap();
+    let text = String::from_utf8_lossy(&help.stdout).into_owned();
+    let rows = text.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let rows = rows.filter(|row| !row.starts_with("   "));
+    let names: Vec<String> = rows.filter_map(|row| row.split_whitespace().next().map(ToOwned::to_owned)).collect();
+    assert!(names.len() > 8, "{text}");
+    names.into_iter().filter(|name| name != "help").collect()
+}
+
 #[test]
 fn mcp_offers_the_subcommands_of_hawkbell() {
     use std::io::Write;
@@ -128,6 +139,14 @@ fn mcp_offers_the_subcommands_of_hawkbell() {
     assert_eq!(lines[1]["error"]["code"], -32700);
     let tools = lines[2]["result"]["tools"].as_array().unwrap();
     assert!(tools.iter().any(|t| t["name"] == "probe" && t["annotations"]["readOnlyHint"] == true));
+    assert!(tools.iter().any(|t| t["name"] == "watch" && t["annotations"]["readOnlyHint"] == false));
+    assert!(tools.iter().all(|t| t["inputSchema"]["type"] == "object" && t["outputSchema"]["type"] == "object"));
+    let named: Vec<&str> = tools.iter().filter_map(|t| t["name"].as_str()).collect();
+    for subcommand in visible_subcommands() {
+        assert!(subcommand == "mcp" || named.contains(&subcommand.as_str()), "`{subcommand}` is no tool");
+    }
+    let check = tools.iter().find(|t| t["name"] == "check").unwrap();
+    assert_eq!(check["outputSchema"]["properties"]["ok"]["type"], "boolean");
     assert_eq!(lines[3]["result"]["structuredContent"]["ok"], true);
     assert_eq!(lines[4]["result"]["isError"], true);
 }

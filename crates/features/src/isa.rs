@@ -31,6 +31,16 @@ pub fn find(name: &str) -> Option<&'static Ability> {
 }
 
 impl Ability {
+    /// How the answer comes about, for the reference page.
+    pub(crate) fn probed(&self) -> &'static str {
+        match self.try_it {
+            Trial::Instructions(_) => "the smallest program that needs it loads",
+            Trial::Large => "a program of 4097 instructions loads",
+            Trial::Btf(_) => "the smallest BTF that needs it is taken",
+            Trial::Token => "a token is refused for its file descriptor, not for the command",
+        }
+    }
+
     pub fn on(&self, machine: &Machine) -> Answer {
         let outcome = match self.try_it {
             Trial::Instructions(insns) => load(insns),

@@ -39,6 +39,22 @@ enum Target {
     BadFamily,
 }
 
+impl Kind {
+    /// How the answer comes about, for the reference page.
+    pub(crate) fn probed(&self) -> &'static str {
+        match self.target {
+            _ if self.shape == "kprobe" => "the kernel has kprobe events (`/sys/bus/event_source/devices/kprobe`)",
+            Target::NoInterface => "a link to an interface that cannot exist is refused for that reason",
+            Target::NoFile => "a link to a file descriptor that is none is refused for that reason",
+            Target::BadFlag => "a link with a flag that does not exist is refused for that reason",
+            Target::BadFamily => "a link for a protocol family that does not exist is refused for that reason",
+            Target::TestTracepoint | Target::FromLoad => {
+                "attached to `bpf_test_finish`, which fires only in tests, and detached"
+            }
+        }
+    }
+}
+
 pub fn kind(name: &str) -> Option<&'static Kind> {
     KINDS.iter().find(|kind| kind.name == name)
 }

@@ -72,7 +72,8 @@ fn needs(id: u32) -> &'static [u32] {
     }
 }
 
-fn option(id: u32) -> &'static str {
+/// What must be built in, empty where nothing but bpf(2) itself.
+pub(crate) fn option(id: u32) -> &'static str {
     match id {
         4 | 7 => "CONFIG_PERF_EVENTS",
         8 => "CONFIG_CGROUPS",

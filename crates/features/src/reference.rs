@@ -1,8 +1,8 @@
 //! The reference page of every capability: in, the tables that the probes use; out, Markdown. A test compares the committed page
 //! with it, so that the page cannot go stale.
 
-use crate::program::SLEEPABLE;
-use crate::{FEATURES, isa, link, program};
+use crate::program::{SLEEPABLE, Shape};
+use crate::{FEATURES, isa, link, map, program};
 use elf::uapi;
 use std::fmt::Write;
 
@@ -31,49 +31,96 @@ fn features(out: &mut String) {
 }
 
 fn programs(out: &mut String) {
-    out.push_str("\n## Program types (`program:NAME`)\n\nSupported when a program of the type loads in any of its ways.\n\n| name | number | since Linux | must be built in |\n|---|---|---|---|\n");
+    out.push_str("\n## Program types (`program:NAME`)\n\n| name | number | since Linux | how it is decided | remedy |\n|---|---|---|---|---|\n");
     for (id, (_, name, since)) in (1u32..).zip(uapi::PROGRAM_TYPES) {
         let option = program::shapes(id).next().map_or("", |shape| shape.option);
-        let _ = writeln!(out, "| `program:{name}` | {id} | {since} | {option} |");
+        let ways = program::shapes(id).count();
+        let how = if ways > 1 { "one of its ways to load (below) is taken" } else { probed_by(id) };
+        let _ = writeln!(out, "| `program:{name}` | {id} | {since} | {how} | {} |", remedy(since, option));
     }
 }
 
 fn shapes(out: &mut String) {
-    out.push_str("\n## Ways to load a program\n\n| name | attach type | sleepable | since Linux | must be built in |\n|---|---|---|---|---|\n");
+    out.push_str("\n## Ways to load a program (`program:NAME`, for one hook `program:NAME:HOOK`)\n\nA program `r0 = 0; exit` is loaded with this attach type and, where one is named, for this kernel function or type; it is\nclosed at once and never attached.\n\n| name | attach type | may sleep | tried for | since Linux | remedy |\n|---|---|---|---|---|---|\n");
     for shape in program::SHAPES.iter().filter(|shape| shape.name.contains('/')) {
         let attach =
             uapi::attach_type(shape.attach_type).filter(|_| shape.attach_type != 0).map_or("", |(name, _)| name);
         let sleepable = if shape.flags & SLEEPABLE != 0 { "yes" } else { "" };
-        let _ =
-            writeln!(out, "| `program:{}` | {attach} | {sleepable} | {} | {} |", shape.name, shape.since, shape.option);
+        let _ = writeln!(
+            out,
+            "| `program:{}` | {attach} | {sleepable} | {} | {} | {} |",
+            shape.name,
+            target(shape),
+            shape.since,
+            remedy(shape.since, shape.option)
+        );
     }
 }
 
 fn maps(out: &mut String) {
-    out.push_str("\n## Map types (`map:NAME`)\n\nSupported when a map of the type can be created.\n\n| name | number | since Linux |\n|---|---|---|\n");
+    out.push_str("\n## Map types (`map:NAME`)\n\nA map of one entry is created and closed at once; where a map, type or file system must be referred to, the refusal of a\nreference that cannot exist is the proof.\n\n| name | number | since Linux | remedy |\n|---|---|---|---|\n");
     for (id, (_, name, since)) in (1u32..).zip(uapi::MAP_TYPES) {
-        let _ = writeln!(out, "| `map:{name}` | {id} | {since} |");
+        let _ = writeln!(out, "| `map:{name}` | {id} | {since} | {} |", remedy(since, map::option(id)));
     }
 }
 
 fn links(out: &mut String) {
-    out.push_str("\n## Attach kinds (`attach:NAME`)\n\nAsked with a target that cannot exist, so nothing is attached; tracepoints with one that only tests fire.\n\n| name | program | since Linux | must be built in |\n|---|---|---|---|\n");
+    out.push_str("\n## Attach kinds (`attach:NAME`)\n\nAsked with a target that cannot exist, so nothing is attached; tracepoints with one that only tests fire.\n\n| name | program | since Linux | how it is decided | remedy |\n|---|---|---|---|---|\n");
     for kind in link::KINDS {
-        let _ = writeln!(out, "| `attach:{}` | `{}` | {} | {} |", kind.name, kind.shape, kind.since, kind.option);
+        let _ = writeln!(
+            out,
+            "| `attach:{}` | `{}` | {} | {} | {} |",
+            kind.name,
+            kind.shape,
+            kind.since,
+            kind.probed(),
+            remedy(kind.since, kind.option)
+        );
     }
 }
 
 fn abilities(out: &mut String) {
-    out.push_str("\n## Abilities (`ability:NAME`)\n\nSupported when the smallest program or BTF that needs it loads.\n\n| name | what | since Linux |\n|---|---|---|\n");
+    out.push_str("\n## Abilities (`ability:NAME`)\n\n| name | what | since Linux | how it is decided | remedy |\n|---|---|---|---|---|\n");
     for ability in isa::ABILITIES {
-        let _ = writeln!(out, "| `ability:{}` | {} | {} |", ability.name, ability.title, ability.since);
+        let _ = writeln!(
+            out,
+            "| `ability:{}` | {} | {} | {} | {} |",
+            ability.name,
+            ability.title,
+            ability.since,
+            ability.probed(),
+            remedy(ability.since, "")
+        );
     }
 }
 
 fn helpers(out: &mut String) {
-    out.push_str("\n## Helpers (`helper:PROGRAM:NAME`)\n\nSupported when a program of the type may call it.\n\n| name | number | since Linux |\n|---|---|---|\n");
+    out.push_str("\n## Helpers (`helper:PROGRAM:NAME`)\n\nPROGRAM is a program type or a way to load one. A program that calls the helper with whatever is in its registers is given to\nthe verifier: it looks for the helper before it looks at the arguments, so what it complains of tells. Never loaded when the\nkernel would write into its log (lockdown). Where no program type has a helper: a newer kernel, or the option that the helper\nbelongs to.\n\n| name | number | since Linux |\n|---|---|---|\n");
     for (id, (name, since)) in (1u32..).zip(uapi::HELPERS) {
         let _ = writeln!(out, "| `bpf_{name}` | {id} | {since} |");
+    }
+}
+
+/// A release with an option to build with.
+fn remedy(since: &str, option: &str) -> String {
+    match option {
+        "" => format!("Linux {since} or later"),
+        option => format!("Linux {since} or later with {option}=y"),
+    }
+}
+
+fn target(shape: &Shape) -> String {
+    match (shape.program_type, shape.target) {
+        (_, "") => String::new(),
+        (27, target) => format!("`struct {target}`, its first member that takes a program"),
+        (_, target) => format!("`{target}`"),
+    }
+}
+
+fn probed_by(program_type: u32) -> &'static str {
+    match program_type {
+        28 => "a program that replaces a function of a small XDP program loads",
+        _ => "a program `r0 = 0; exit` loads",
     }
 }
 

@@ -40,8 +40,13 @@ impl Config {
 
     /// The value of an option, with or without its `CONFIG_`; `None` when it is not set.
     pub fn value(&self, key: &str) -> Option<&str> {
-        let bare = key.strip_prefix("CONFIG_").unwrap_or(key);
-        self.rows().find(|(name, _)| name.strip_prefix("CONFIG_") == Some(bare)).map(|(_, value)| value)
+        let row = format!("CONFIG_{}=", key.strip_prefix("CONFIG_").unwrap_or(key));
+        let begins_line = |at: &usize| {
+            let before = self.text.get(..*at).unwrap_or("");
+            before.rsplit('\n').next().is_none_or(|indent| indent.trim().is_empty())
+        };
+        let at = self.text.match_indices(&row).map(|(at, _)| at).find(begins_line)?;
+        self.text.get(at + row.len()..)?.lines().next().map(str::trim)
     }
 
     fn rows(&self) -> impl Iterator<Item = (&str, &str)> {

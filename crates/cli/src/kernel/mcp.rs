@@ -19,6 +19,8 @@ pub trait Tools {
 pub struct Description {
     pub about: String,
     pub input: Json,
+    /// Keys of a JSON result with what they hold.
+    pub output: &'static [(&'static str, &'static str, &'static str)],
     pub read_only: bool,
 }
 
@@ -29,7 +31,7 @@ pub fn serve(style: Style<'_>, input: impl BufRead, output: impl Write) -> Outpu
 
 /// Serves any tools until the input ends.
 pub fn serve_tools(program: &str, tools: &dyn Tools, input: impl BufRead, mut output: impl Write) -> Output {
-    let mut server = Server { program, tools, structured: false };
+    let mut server = Server { program, tools, version: OLDEST };
     for line in input.split(b'\n') {
         let answers = match line {
             Ok(line) => server.line(&String::from_utf8_lossy(&line)),
@@ -58,7 +60,7 @@ impl Tools for Commands<'_> {
     fn describe(&self, name: &str) -> Option<Description> {
         let command = command::find(name).filter(|command| command.is_tool)?;
         let input = schema::node(self.style.program, Some(command), self.style.native);
-        Some(Description { about: command.short.to_owned(), input, read_only: true })
+        Some(Description { about: command.short.to_owned(), input, output: result_keys(name), read_only: true })
     }
 
     fn call(&self, name: &str, arguments: &serde_json::Map<String, Value>) -> Result<Output, Fault> {
@@ -70,8 +72,8 @@ impl Tools for Commands<'_> {
 struct Server<'a> {
     program: &'a str,
     tools: &'a dyn Tools,
-    /// The client speaks a version with structured results.
-    structured: bool,
+    /// What the client speaks.
+    version: &'static str,
 }
 
 /// A JSON-RPC error.
@@ -134,15 +136,20 @@ impl Server<'_> {
             None => OLDEST,
             Some(asked) => VERSIONS.iter().copied().find(|known| *known == asked).unwrap_or(LATEST),
         };
-        self.structured = version == LATEST;
+        self.version = version;
         let tools =
-            if self.structured { Json::object([("listChanged", false.into())]) } else { Json::Object(Vec::new()) };
+            if self.is_structured() { Json::object([("listChanged", false.into())]) } else { Json::Object(Vec::new()) };
         let version_of = option_env!("HAWKBELL_VERSION").unwrap_or("dev");
         Json::object([
             ("protocolVersion", version.into()),
             ("serverInfo", Json::object([("name", self.program.into()), ("version", version_of.into())])),
             ("capabilities", Json::object([("tools", tools)])),
         ])
+    }
+
+    /// Versions are dates, so they compare as texts.
+    fn is_structured(&self) -> bool {
+        self.version >= SINCE_STRUCTURED
     }
 
     fn tools(&self) -> Json {
@@ -156,8 +163,10 @@ impl Server<'_> {
             ("description".to_owned(), description.about.into()),
             ("inputSchema".to_owned(), description.input),
         ];
-        if self.structured {
-            pairs.push(("outputSchema".into(), Json::object([("type", "object".into())])));
+        if self.is_structured() {
+            pairs.push(("outputSchema".into(), result_schema(description.output)));
+        }
+        if self.version >= SINCE_HINTS {
             let hints = [("readOnlyHint", description.read_only.into()), ("openWorldHint", false.into())];
             pairs.push(("annotations".into(), Json::object(hints)));
         }
@@ -187,7 +196,7 @@ impl Server<'_> {
         let text = format!("{}{}", output.stdout, output.stderr);
         let content = Json::object([("type", "text".into()), ("text", text.as_str().into())]);
         let mut pairs = vec![("content".to_owned(), Json::Array(vec![content]))];
-        if self.structured {
+        if self.is_structured() {
             let parsed = serde_json::from_str::<Value>(&text).ok().filter(Value::is_object);
             let structured = parsed.map_or_else(|| Json::object([("text", text.as_str().into())]), Json::from);
             pairs.push(("structuredContent".into(), structured));
@@ -223,6 +232,38 @@ fn words(command: &Command, native: bool, arguments: &serde_json::Map<String, Va
     Ok(words)
 }
 
+/// What the JSON of a tool holds: key, type, meaning. Other tools answer with what they print.
+pub fn result_keys(tool: &str) -> &'static [(&'static str, &'static str, &'static str)] {
+    match tool {
+        "check" => &[
+            ("ok", "boolean", "nothing required is missing"),
+            ("kernel", "string", "release of the kernel that was asked"),
+            ("requirements", "array", "every requirement with answer, cause, reason and fix"),
+            ("objects", "array", "every object with its verdict"),
+            ("feature", "string", "the first requirement that is not met"),
+            ("reason", "string", "why it is not met, and the fix"),
+        ],
+        "probe" => &[
+            ("format", "integer", "version of this form"),
+            ("context", "object", "host and security context"),
+            ("answers", "object", "answer by requirement"),
+            ("config", "object", "kernel configuration"),
+            ("known", "object", "names in the kernel's BTF"),
+        ],
+        _ => &[],
+    }
+}
+
+/// Any object, with the keys that are known; text that is no JSON comes as `text`.
+fn result_schema(keys: &[(&str, &str, &str)]) -> Json {
+    let text = ("text", "string", "what was printed, where it is no JSON object");
+    let property = |(key, kind, about): &(&str, &str, &str)| {
+        ((*key).to_owned(), Json::object([("type", (*kind).into()), ("description", (*about).into())]))
+    };
+    let properties = keys.iter().chain([&text]).map(property).collect();
+    Json::object([("type", "object".into()), ("properties", Json::Object(properties))])
+}
+
 fn reply(id: &Value, result: Result<Json, Fault>) -> Json {
     let outcome = match result {
         Ok(result) => ("result", result),
@@ -232,8 +273,10 @@ fn reply(id: &Value, result: Result<Json, Fault>) -> Json {
 }
 
 const OLDEST: &str = "2024-11-05";
-const LATEST: &str = "2025-06-18";
-const VERSIONS: &[&str] = &[OLDEST, "2025-03-26", LATEST];
+const SINCE_HINTS: &str = "2025-03-26";
+const SINCE_STRUCTURED: &str = "2025-06-18";
+const LATEST: &str = "2025-11-25";
+const VERSIONS: &[&str] = &[OLDEST, SINCE_HINTS, SINCE_STRUCTURED, LATEST];
 const PARSE_ERROR: i64 = -32700;
 const INVALID_REQUEST: i64 = -32600;
 const METHOD_NOT_FOUND: i64 = -32601;

@@ -11,6 +11,7 @@ mod mcp;
 mod native;
 pub mod needs;
 mod output;
+mod overview;
 mod report;
 mod requirements_file;
 mod schema;

@@ -4,10 +4,10 @@
 use super::args::Parsed;
 use super::formats::{self, Checked};
 use super::output::{Envelope, Json, Output};
+use super::overview::Paper;
 use super::{Style, requirements_file};
 use features::inventory::{Scope, Snapshot};
-use features::{Answer, Cause, Machine, Requirement};
-use std::collections::BTreeMap;
+use features::{Answer, Machine, Requirement};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
@@ -30,7 +30,11 @@ pub fn probe(style: Style<'_>, parsed: &Parsed) -> Output {
     {
         return fail(message);
     }
-    if wants_json(parsed) { Output::ok(style.json(&value_of(&snapshot))) } else { Output::ok(overview(&snapshot)) }
+    if wants_json(parsed) {
+        Output::ok(style.json(&value_of(&snapshot)))
+    } else {
+        Output::ok(super::overview::text(&snapshot, Paper::of(style)))
+    }
 }
 
 fn write_report(path: &str, snapshot: &Snapshot) -> Result<(), String> {
@@ -194,153 +198,6 @@ fn value_of(snapshot: &Snapshot) -> Json {
     serde_json::to_value(snapshot).unwrap_or_default().into()
 }
 
-/// What a newcomer wants to know: what works, what is refused and by what, what is not there.
-fn overview(snapshot: &Snapshot) -> String {
-    let mut out = who(snapshot);
-    let of = |wanted: fn(&Answer) -> bool| {
-        snapshot.answers.iter().filter(move |(key, a)| wanted(a) && !key.starts_with("helper:"))
-    };
-    out.push_str("\nWorks here\n");
-    let works: Vec<&str> = of(Answer::is_supported).map(|(key, _)| key.as_str()).collect();
-    for (title, prefix) in GROUPS {
-        let names: Vec<&str> = works.iter().filter_map(|key| member(key, prefix)).collect();
-        wrap(&mut out, title, &names);
-    }
-    group(&mut out, "\nRefused here", of(|a| matches!(a.cause(), Some(cause) if is_refusal(cause))));
-    group(
-        &mut out,
-        "\nNot set up",
-        of(|a| matches!((a, a.cause()), (Answer::Unsupported(_), Some(Cause::NotMounted | Cause::NotEnabled)))),
-    );
-    group(
-        &mut out,
-        "\nNot in this kernel",
-        of(|a| {
-            matches!(
-                (a, a.cause()),
-                (Answer::Unsupported(_), Some(Cause::Absent | Cause::CompiledOut | Cause::TooOld | Cause::NoBtf))
-            )
-        }),
-    );
-    group(&mut out, "\nCannot tell", of(|a| matches!(a, Answer::Unknown(_))));
-    lists(&mut out, snapshot);
-    out
-}
-
-fn who(snapshot: &Snapshot) -> String {
-    let c = &snapshot.context;
-    let missing = c.missing_capabilities();
-    let rights = match (missing.len(), c.effective.len()) {
-        (0, _) => "every capability".to_owned(),
-        (_, 0) => "no capability".to_owned(),
-        (n, _) if n <= 8 => format!("every capability but {}", missing.join(", ")),
-        _ => format!("only {}", c.effective.join(", ")),
-    };
-    let user = c.namespaces.get("user").map_or("unknown", String::as_str);
-    let mut out =
-        format!("Linux {} on {}\n  rights: {rights}, in the {user} user namespace\n", c.release, c.architecture);
-    let lsms = c.lsms.as_ref().map(|names| names.join(", "));
-    let facts = [
-        ("lockdown", c.lockdown.clone()),
-        ("security modules", lsms),
-        ("seccomp", c.seccomp.clone()),
-        ("container", c.container.clone()),
-    ];
-    for (name, value) in facts {
-        // Writing to a String cannot fail.
-        let _ = writeln!(
-            out,
-            "  {name}: {}",
-            value.as_deref().unwrap_or(if name == "container" { "no sign of one" } else { "unknown" })
-        );
-    }
-    let _ = writeln!(out, "  control groups: {}, preemption: {}", c.cgroups, c.preemption);
-    out
-}
-
-fn member<'a>(key: &'a str, prefix: &str) -> Option<&'a str> {
-    if prefix.is_empty() { (!key.contains(':')).then_some(key) } else { key.strip_prefix(prefix) }
-}
-
-fn is_refusal(cause: Cause) -> bool {
-    matches!(
-        cause,
-        Cause::Policy
-            | Cause::Seccomp
-            | Cause::MissingCapability
-            | Cause::UserNamespace
-            | Cause::Lockdown
-            | Cause::Memlock
-    )
-}
-
-/// Items with the same reason are told together.
-fn group<'a>(out: &mut String, title: &str, rows: impl Iterator<Item = (&'a String, &'a Answer)>) {
-    let mut by_reason: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-    for (key, answer) in rows {
-        let reason = answer.reason().map(ToString::to_string).unwrap_or_default();
-        by_reason.entry(general(&reason)).or_default().push(key);
-    }
-    if by_reason.is_empty() {
-        return;
-    }
-    let _ = writeln!(out, "{title}");
-    for (reason, keys) in by_reason {
-        wrap(out, "", &keys);
-        let _ = writeln!(out, "      {reason}");
-    }
-}
-
-/// A reason without what it is about and without advice for one item, so that many items share it.
-fn general(reason: &str) -> String {
-    let about = REFUSALS.iter().find_map(|words| reason.find(words).filter(|at| *at > 0));
-    let rest = about.and_then(|at| reason.get(at..)).unwrap_or(reason);
-    let rest = rest.split("; use one of").next().unwrap_or(rest);
-    rest.split("; no setting of").next().unwrap_or(rest).to_owned()
-}
-
-fn wrap(out: &mut String, title: &str, names: &[&str]) {
-    if names.is_empty() {
-        return;
-    }
-    let mut line = if title.is_empty() { " ".to_owned() } else { format!("  {title}:") };
-    for name in names {
-        if line.len() + name.len() > 110 {
-            let _ = writeln!(out, "{line}");
-            line = "     ".to_owned();
-        }
-        let _ = write!(line, " {name}");
-    }
-    let _ = writeln!(out, "{line}");
-}
-
-fn lists(out: &mut String, snapshot: &Snapshot) {
-    let helpers = snapshot.helpers_by_program();
-    if helpers.is_empty() {
-        return;
-    }
-    out.push_str("\nHelpers by program type\n");
-    for (program, names) in helpers {
-        wrap(out, &format!("{program} ({})", names.len()), &names);
-    }
-    let k = &snapshot.known;
-    let _ = writeln!(
-        out,
-        "\nKnown to this kernel (BTF): {} program types, {} map types, {} attach types, {} link types, {} commands, {} helpers,\n  {} kernel functions, {} LSM hooks, {} iterators, {} tracepoints, struct_ops {}",
-        k.program_types.len(),
-        k.map_types.len(),
-        k.attach_types.len(),
-        k.link_types.len(),
-        k.commands.len(),
-        k.helpers.len(),
-        k.kfuncs.len(),
-        k.lsm_hooks.len(),
-        k.iterators.len(),
-        k.tracepoints.len(),
-        k.struct_ops.iter().map(String::as_str).collect::<Vec<_>>().join(", "),
-    );
-}
-
 /// The words of an I/O error.
 pub fn words(error: &std::io::Error) -> String {
     let text = error.to_string();
@@ -349,19 +206,4 @@ pub fn words(error: &std::io::Error) -> String {
     letters.next().map(|c| c.to_ascii_lowercase()).into_iter().chain(letters).collect()
 }
 
-/// How refusals begin after the name of what was refused.
-const REFUSALS: &[&str] = &[
-    "a security policy",
-    "this process does not hold",
-    "a seccomp filter",
-    "capabilities of this process",
-    "RLIMIT_MEMLOCK",
-];
-const GROUPS: &[(&str, &str)] = &[
-    ("features", ""),
-    ("program types", "program:"),
-    ("map types", "map:"),
-    ("attach kinds", "attach:"),
-    ("abilities", "ability:"),
-];
 const MOST_OBJECT_BYTES: u64 = 64 << 20;

@@ -95,6 +95,49 @@ fn mcp_answers_everything_and_remembers_nothing() {
 }
 
 #[test]
+fn mcp_speaks_what_the_client_speaks() {
+    for (asked, answered, hints, structured) in [
+        ("2024-11-05", "2024-11-05", false, false),
+        ("2025-03-26", "2025-03-26", true, false),
+        ("2025-06-18", "2025-06-18", true, true),
+        ("2025-11-25", "2025-11-25", true, true),
+        ("2999-01-01", "2025-11-25", true, true),
+    ] {
+        let input = format!(
+            "{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"initialize\",\"params\":{{\"protocolVersion\":\"{asked}\"}}}}\n{{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"tools/list\"}}\n"
+        );
+        let mut said = Vec::new();
+        mcp::serve(STYLE, input.as_bytes(), &mut said);
+        let lines: Vec<serde_json::Value> =
+            String::from_utf8(said).unwrap().lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+        assert_eq!(lines[0]["result"]["protocolVersion"], answered);
+        let tool = &lines[1]["result"]["tools"][0];
+        assert_eq!(
+            (tool.get("annotations").is_some(), tool.get("outputSchema").is_some()),
+            (hints, structured),
+            "{asked}"
+        );
+    }
+}
+
+#[test]
+fn mcp_calls_do_not_know_of_each_other() {
+    let call = |id: u32, requirement: &str| {
+        format!(
+            "{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"tools/call\",\"params\":{{\"name\":\"check\",\"arguments\":{{\"require\":\"{requirement}\",\"json\":true}}}}}}\n"
+        )
+    };
+    let input = call(1, "jit-hardened,ima") + &call(2, "perf-event-open") + &call(3, "jit-hardened,ima");
+    let mut said = Vec::new();
+    mcp::serve(STYLE, input.as_bytes(), &mut said);
+    let lines: Vec<serde_json::Value> =
+        String::from_utf8(said).unwrap().lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let text = |at: usize| lines[at]["result"]["content"][0]["text"].as_str().unwrap().to_owned();
+    assert_eq!(text(0), text(2));
+    assert!(!text(1).contains("ima") && !text(1).contains("jit-hardened"), "{}", text(1));
+}
+
+#[test]
 fn probe_has_every_key_in_order() {
     let output = of(&["probe", "--json"]);
     let keys = [

@@ -55,7 +55,12 @@ impl Tools for Subcommands {
         let tool = offered().find(|tool| tool.name == name)?;
         let command = (tool.command)();
         let about = command.get_about().map(ToString::to_string).unwrap_or_default();
-        Some(mcp::Description { about, input: schema(&command), read_only: READ_ONLY.contains(&name) })
+        Some(mcp::Description {
+            about,
+            input: schema(&command),
+            output: mcp::result_keys(name),
+            read_only: READ_ONLY.contains(&name),
+        })
     }
 
     fn call(&self, name: &str, arguments: &Map<String, Value>) -> Result<Output, Fault> {
