@@ -57,6 +57,22 @@ fn every_truncation_is_an_error_or_an_answer() {
     }
 }
 
+/// Files of a directory of kept fuzz inputs.
+fn kept(target: &str) -> Vec<Vec<u8>> {
+    let dir = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus")).join(target);
+    let files = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    files.map(|path| std::fs::read(path).unwrap()).collect()
+}
+
+#[test]
+fn what_fuzzing_found_worth_keeping_is_walked() {
+    let (objects, types) = (kept("elf_spec"), kept("btf_types"));
+    assert!(objects.len() >= 20 && types.len() >= 20);
+    objects.iter().for_each(|bytes| walk(bytes));
+    let understood = types.iter().filter_map(|bytes| Btf::parse(bytes).ok()).map(|btf| walk_btf(&btf)).count();
+    assert!(understood > 0 && objects.iter().any(|bytes| Spec::parse(bytes).is_ok()));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
