@@ -247,5 +247,5 @@ const UNIT_HEADER_BYTES: usize = 16;
 const SUPPORTED_VERSIONS: std::ops::RangeInclusive<u32> = 4..=6;
 const FIRST_WITH_DIRECTORY: u32 = 5;
 /// More lines than any source file has; keeps hostile mappings from producing endless reports.
-const MAX_LINE: u32 = 1 << 24;
+const MAX_LINE: u32 = 1 << 20;
 const GAP_BIT: u32 = 1 << 31;

@@ -74,10 +74,17 @@ fn neutralise(sidecar: &[u8]) -> Result<Cow<'_, [u8]>, Error> {
     let table =
         usize::try_from(u64::from_le_bytes(header[40..48].try_into().unwrap_or_default())).unwrap_or(usize::MAX);
     let count = usize::from(u16::from_le_bytes([header[60], header[61]]));
+    if header[56..58] != [0, 0] {
+        return Err(damaged("program headers in what should be relocatable", 56));
+    }
     let mut bytes = sidecar.to_vec();
     for index in 0..count {
         let at = table.checked_add(index * 64).ok_or(damaged("section table out of bounds", 40))?;
         let row = bytes.get_mut(at..at.saturating_add(64)).ok_or(damaged("section table out of bounds", 40))?;
+        let alignment = u64::from_le_bytes(row[48..56].try_into().unwrap_or_default());
+        if alignment > MAX_ALIGNMENT {
+            return Err(damaged("section aligned to more than a page", 40));
+        }
         let kind = u32::from_le_bytes([row[4], row[5], row[6], row[7]]);
         if kind == elf::SHT_GROUP.0 || kind == SHT_LLVM_ADDRSIG {
             row[4..8].copy_from_slice(&elf::SHT_PROGBITS.0.to_le_bytes());
@@ -235,6 +242,8 @@ fn is_metadata(name: &[u8]) -> bool {
         || [&b".group"[..], b".llvm_addrsig", b".ctors", b".rel.init_array"].contains(&name)
 }
 
+/// What is written is padded to it: a page is more than any compiler asks for.
+const MAX_ALIGNMENT: u64 = 4096;
 const COUNTERS: &[u8] = b"__llvm_prf_cnts";
 const BITMAPS: &[u8] = b"__llvm_prf_bits";
 const SHT_LLVM_ADDRSIG: u32 = 0x6fff_4c03;
