@@ -177,9 +177,9 @@ const LOOP: &str = "#define SEC(name) __attribute__((section(name), used))
 struct context { int length; };
 SEC(\"socket\") int turns(struct context *c)
 {
-	volatile int sum = 0;
+	int sum = c->length;
 	for (int i = 0; i < 512; i++)
-		sum += i;
+		asm volatile(\"%0 += 1\" : \"+r\"(sum));
 	return sum;
 }
 SEC(\"socket\") int small(struct context *c)
