@@ -82,8 +82,11 @@ fn neutralise(sidecar: &[u8]) -> Result<Cow<'_, [u8]>, Error> {
         let at = table.checked_add(index * 64).ok_or(damaged("section table out of bounds", 40))?;
         let row = bytes.get_mut(at..at.saturating_add(64)).ok_or(damaged("section table out of bounds", 40))?;
         let alignment = u64::from_le_bytes(row[48..56].try_into().unwrap_or_default());
-        if alignment > MAX_ALIGNMENT {
-            return Err(damaged("section aligned to more than a page", 40));
+        match alignment {
+            // Means the same, and can be calculated with.
+            0 => row[48..56].copy_from_slice(&1u64.to_le_bytes()),
+            _ if alignment.is_power_of_two() && alignment <= MAX_ALIGNMENT => {}
+            _ => return Err(damaged("section with an alignment that no compiler asks for", 40)),
         }
         let kind = u32::from_le_bytes([row[4], row[5], row[6], row[7]]);
         if kind == elf::SHT_GROUP.0 || kind == SHT_LLVM_ADDRSIG {
