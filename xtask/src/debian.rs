@@ -11,20 +11,21 @@ use std::process::Command;
 pub struct Kernel {
     pub image: PathBuf,
     pub config: PathBuf,
-    /// A module with types of its own.
-    pub module: PathBuf,
+    /// Paths of [`MODULES`].
+    pub modules: Vec<PathBuf>,
     pub release: String,
 }
 
 pub fn fetch(cache: &Path, name: &str) -> Result<Kernel> {
     let dir = cache.join(name);
-    if !dir.join("release").is_file() || !dir.join(MODULE).is_file() {
+    let modules: Vec<PathBuf> = MODULES.iter().map(|module| dir.join(module)).collect();
+    if !dir.join("release").is_file() || !modules.iter().all(|module| module.is_file()) {
         let suite =
             SUITES.iter().find(|(known, _)| *known == name).map(|(_, suite)| *suite).context("unknown kernel")?;
         download(cache, suite, &dir).with_context(|| format!("fetch kernel {name} from {suite}"))?;
     }
     let release = fs::read_to_string(dir.join("release"))?.trim().to_owned();
-    Ok(Kernel { image: dir.join("vmlinuz"), config: dir.join("config"), module: dir.join(MODULE), release })
+    Ok(Kernel { image: dir.join("vmlinuz"), config: dir.join("config"), modules, release })
 }
 
 fn download(cache: &Path, suite: &str, dir: &Path) -> Result<()> {
@@ -50,22 +51,22 @@ fn download(cache: &Path, suite: &str, dir: &Path) -> Result<()> {
     fs::create_dir_all(dir)?;
     fs::copy(find(&unpacked, "vmlinuz-").or_else(|_| find(&unpacked, "vmlinuz"))?, dir.join("vmlinuz"))?;
     fs::copy(find(&unpacked, "config-").or_else(|_| find(&unpacked, "config"))?, dir.join("config"))?;
-    copy_module(&unpacked, dir)?;
+    MODULES.iter().try_for_each(|module| copy_module(&unpacked, dir, module))?;
     fs::write(dir.join("release"), release)?;
     fs::remove_dir_all(&unpacked)?;
     Ok(())
 }
 
 /// From 6.12 on Debian compresses modules.
-fn copy_module(unpacked: &Path, dir: &Path) -> Result<()> {
-    let packed = find(unpacked, MODULE)?;
+fn copy_module(unpacked: &Path, dir: &Path, module: &str) -> Result<()> {
+    let packed = find(unpacked, module)?;
     if packed.extension().is_some_and(|extension| extension == "xz") {
-        let plain = fs::File::create(dir.join(MODULE))?;
+        let plain = fs::File::create(dir.join(module))?;
         let status = Command::new("xz").arg("-dc").arg(&packed).stdout(plain).status().context("start xz")?;
         ensure!(status.success(), "xz cannot unpack `{}`", packed.display());
         return Ok(());
     }
-    fs::copy(packed, dir.join(MODULE)).map(drop).map_err(Into::into)
+    fs::copy(packed, dir.join(module)).map(drop).map_err(Into::into)
 }
 
 fn unpack(apt: &Apt, package: &str, into: &Path) -> Result<()> {
@@ -170,5 +171,5 @@ pub fn command(command: &mut Command) -> Result<String> {
 /// Debian suite of each kernel.
 const SUITES: &[(&str, &str)] =
     &[("5.10", "bullseye-security"), ("6.1", "bookworm-security"), ("6.12", "trixie"), ("7", "trixie-backports")];
-/// The module that guests load for its types.
-pub const MODULE: &str = "veth.ko";
+/// The modules that guests load: one with types of its own, and what filters hang on.
+pub const MODULES: [&str; 3] = ["veth.ko", "sch_ingress.ko", "cls_bpf.ko"];

@@ -5,7 +5,7 @@
 mod covered;
 
 use crate::cpio::Archive;
-use crate::debian::{self, Kernel, MODULE, command};
+use crate::debian::{self, Kernel, MODULES, command};
 use anyhow::{Context, Result, ensure};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -43,7 +43,21 @@ const WATCHED: Ask = (
     "\"scap.n_evts_task\":",
 );
 
-/// Arguments of hawkbell, expected status, text that must appear.
+/// A policy that drops pings of the loopback, and that it does: by a clsact filter where there is no tcx.
+const FILTERED: [Ask; 6] = [
+    ("traffic apply /policy.yaml", 0, "by clsact (no tcx"),
+    PING_DROPPED,
+    ("traffic show quiet", 0, "pings                                     1"),
+    ("traffic list", 0, "clsact"),
+    ("traffic detach quiet", 0, "detached from lo"),
+    PING_PASSED,
+];
+const PING_DROPPED: Ask = ("/bin/ping -c 1 -W 1 127.0.0.1", 1, "100% packet loss");
+const PING_PASSED: Ask = ("/bin/ping -c 1 -W 1 127.0.0.1", 0, "0% packet loss");
+const POLICY: &str = "name: quiet\ninterface: lo\ndirection: out\ndefault: allow\nrules:\n  \
+                      - {name: pings, action: deny, protocol: icmp, icmp: echo-request}\n";
+
+/// Arguments of hawkbell, or a program of the guest with its own; expected status, text that must appear.
 type Ask = (&'static str, i32, &'static str);
 
 /// What stock distribution kernels can do that a hardened one may refuse, and boots that take it away.
@@ -74,6 +88,12 @@ const SCENARIOS: &[Scenario] = &[
             OBJECTS[2],
             OBJECTS[3],
             OBJECTS[4],
+            FILTERED[0],
+            FILTERED[1],
+            FILTERED[2],
+            FILTERED[3],
+            FILTERED[4],
+            FILTERED[5],
         ],
     },
     Scenario {
@@ -120,6 +140,10 @@ const SCENARIOS: &[Scenario] = &[
             WATCHED,
             COVERED[0],
             COVERED[1],
+            ("traffic apply /policy.yaml", 0, "by tcx"),
+            PING_DROPPED,
+            ("traffic detach quiet", 0, "detached from lo"),
+            PING_PASSED,
         ],
     },
     Scenario {
@@ -131,6 +155,12 @@ const SCENARIOS: &[Scenario] = &[
             ("check -r map:bloom_filter", 1, "came with Linux 5.16"),
             ("check -r bpf-lsm", 1, "'bpf'"),
             ("watch -M 2", 0, "existing processes are read from /proc"),
+            FILTERED[0],
+            FILTERED[1],
+            FILTERED[2],
+            FILTERED[3],
+            FILTERED[4],
+            FILTERED[5],
         ],
     },
     Scenario {
@@ -299,7 +329,10 @@ fn archive(scenario: &Scenario, kernel: &Kernel, guest: &Guest, scratch: &Path) 
     }
     archive.file("bin/busybox", 0o755, &fs::read(&guest.busybox)?);
     archive.file("bin/hawkbell", 0o755, &fs::read(&guest.hawkbell)?);
-    archive.file(MODULE, 0o644, &fs::read(&kernel.module)?);
+    for (name, module) in MODULES.iter().zip(&kernel.modules) {
+        archive.file(name, 0o644, &fs::read(module)?);
+    }
+    archive.file("policy.yaml", 0o644, POLICY.as_bytes());
     for (name, bytes) in &guest.objects {
         archive.file(&format!("objects/{name}"), 0o644, bytes);
     }
@@ -319,7 +352,8 @@ fn init(scenario: &Scenario) -> String {
     for (at, (ask, _, _)) in scenario.asks.iter().enumerate() {
         // Quotes keep the shell away from `>` in a requirement.
         let words: Vec<String> = ask.split(' ').map(|word| format!("'{word}'")).collect();
-        script.push_str(&format!("echo '@ask {at}'\n/bin/hawkbell {} 2>&1\necho \"@status $?\"\n", words.join(" ")));
+        let program = if ask.starts_with('/') { "" } else { "/bin/hawkbell " };
+        script.push_str(&format!("echo '@ask {at}'\n{program}{} 2>&1\necho \"@status $?\"\n", words.join(" ")));
     }
     script.push_str(
         "echo @log; dmesg | grep hawkbell; echo @end\n} > /dev/ttyS1\n/bin/busybox sync\n/bin/busybox poweroff -f\n",
@@ -335,7 +369,7 @@ export PATH=/bin:/sbin
 mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev
 mount -t securityfs sec /sys/kernel/security; mount -t debugfs dbg /sys/kernel/debug
 mount -t tracefs tr /sys/kernel/tracing; mount -t bpf bpf /sys/fs/bpf; mount -t cgroup2 cg /sys/fs/cgroup
-insmod /veth.ko
+insmod /veth.ko; insmod /sch_ingress.ko; insmod /cls_bpf.ko; ip link set lo up
 stty -F /dev/ttyS1 raw -echo 115200
 {
 ";
