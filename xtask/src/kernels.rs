@@ -303,7 +303,7 @@ fn judge(scenario: &Scenario, kernel: &Kernel, said: &str) -> usize {
         let ok = got == status.to_string() && output.contains(text);
         failed += usize::from(!ok);
         let mark = if ok { "ok  " } else { "FAIL" };
-        report(&format!("{mark} {} [{}] hawkbell {ask}", kernel.release, scenario.boot));
+        report(&format!("{mark} {} [{}] {ask}", kernel.release, scenario.boot));
         if !ok {
             report(&format!("     wanted status {status} with `{text}`, got status {got}:\n{output}"));
         }

@@ -99,8 +99,20 @@ impl Counters {
     }
 }
 
-/// The `# HELP` and `# TYPE` lines for [`Counters::prometheus`].
-pub const PROMETHEUS_HEAD: &str = "\
+/// Puts the samples of [`Counters::prometheus`] under their `# HELP` and `# TYPE` lines, each metric together as the
+/// format wants it.
+pub fn exposition(samples: &str) -> String {
+    let mut text = String::new();
+    for line in PROMETHEUS_HEAD.lines() {
+        let _ = writeln!(text, "{line}");
+        let Some(name) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split(' ').next()) else { continue };
+        let is_of_it = |sample: &&str| sample.strip_prefix(name).is_some_and(|rest| rest.starts_with('{'));
+        samples.lines().filter(is_of_it).for_each(|sample| _ = writeln!(text, "{sample}"));
+    }
+    text
+}
+
+const PROMETHEUS_HEAD: &str = "\
 # HELP hawkbell_traffic_packets_total Packets decided by a rule or by the policy itself.
 # TYPE hawkbell_traffic_packets_total counter
 # HELP hawkbell_traffic_bytes_total Bytes of these packets.
@@ -147,4 +159,26 @@ fn row_bytes(row: &Row) -> Vec<u8> {
 
 fn word(value: &[u8], field: usize) -> u64 {
     value.get(field * 8..).and_then(<[u8]>::first_chunk).map_or(0, |bytes| u64::from_ne_bytes(*bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_of_a_metric_stand_together() {
+        let counters = Counters {
+            rules: vec![Row { name: "a\"b".to_owned(), packets: 3, ..Row::default() }],
+            ..Counters::default()
+        };
+        let mut samples = String::new();
+        counters.prometheus("policy=\"p\"", &mut samples);
+        counters.prometheus("policy=\"q\"", &mut samples);
+        let text = exposition(&samples);
+        let at = |line: &str| text.lines().position(|l| l == line).unwrap_or_else(|| panic!("no {line}: {text}"));
+        let first = at("# TYPE hawkbell_traffic_packets_total counter");
+        assert_eq!(at("hawkbell_traffic_packets_total{policy=\"p\",rule=\"a\\\"b\"} 3"), first + 1);
+        assert!(at("hawkbell_traffic_packets_total{policy=\"q\",rule=\"a\\\"b\"} 3") < first + 9);
+        assert_eq!(text.lines().filter(|l| !l.starts_with('#')).count(), samples.lines().count());
+    }
 }

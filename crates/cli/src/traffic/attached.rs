@@ -11,7 +11,7 @@ use std::fmt::Write;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 use traffic::attach::{self, Attached, Ring};
-use traffic::counters::{Counters, PROMETHEUS_HEAD, escaped};
+use traffic::counters::{self, Counters, escaped};
 use traffic::hits::Hit;
 
 /// All attached policies, in the namespace that is asked for.
@@ -31,15 +31,18 @@ pub fn list(args: &ListArgs) -> Outcome {
         return print_json(&described.collect::<Vec<_>>());
     }
     if all.is_empty() {
-        return Ok(print("no policy is attached")?);
+        let hidden = attach::are_hidden(args.place.bpffs.as_deref());
+        let more =
+            if hidden { " as far as can be seen: no BPF file system is visible here (see `--netns`)" } else { "" };
+        return Ok(print(&format!("no policy is attached{more}"))?);
     }
     let mut text = format!(
-        "{:<24} {:<12} {:<4} {:<7} {:>4} {:<8} {:>10} {:>10}\n",
+        "{:<24} {:<12} {:<5} {:<7} {:>4} {:<8} {:>10} {:>10}\n",
         "POLICY", "INTERFACE", "DIR", "BY", "VER", "MODE", "PACKETS", "DENIED"
     );
-    for a in &all {
-        let counters = a.counters()?;
-        let (packets, denied) = counters.rows().fold((0, 0), |(p, d), row| (p + row.packets, d + row.denied));
+    for group in groups(&all)? {
+        let a = group.first;
+        let (packets, denied) = group.counters.rows().fold((0, 0), |(p, d), row| (p + row.packets, d + row.denied));
         let mode = match (a.is_stale(), a.is_mixed(&all), a.meta.audit) {
             (true, ..) => "STALE",
             (_, true, _) => "MIXED",
@@ -49,8 +52,8 @@ pub fn list(args: &ListArgs) -> Outcome {
         let by = format!("{:?}", a.mechanism).to_lowercase();
         let _ = writeln!(
             text,
-            "{:<24} {:<12} {:<4} {by:<7} {:>4} {mode:<8} {packets:>10} {denied:>10}",
-            a.meta.policy, a.meta.interface, a.direction, a.meta.generation
+            "{:<24} {:<12} {:<5} {by:<7} {:>4} {mode:<8} {packets:>10} {denied:>10}",
+            a.meta.policy, a.meta.interface, group.direction, a.meta.generation
         );
     }
     if all.iter().any(|a| a.is_mixed(&all) && !a.is_stale()) {
@@ -60,6 +63,27 @@ pub fn list(args: &ListArgs) -> Outcome {
         text.push_str("STALE: the interface is gone; `hawkbell traffic detach --stale` cleans up\n");
     }
     Ok(print(&text)?)
+}
+
+/// What counts together: the programs of a policy's directions share their counters.
+struct Group<'a> {
+    first: &'a Attached,
+    /// `in`, `out` or `both`.
+    direction: String,
+    counters: Counters,
+}
+
+/// The attachments by their counters, in the order of the first ones.
+fn groups(all: &[Attached]) -> Result<Vec<Group<'_>>, Failure> {
+    let mut groups: Vec<(u32, Group<'_>)> = Vec::new();
+    for a in all {
+        let id = a.map("counters")?.id()?;
+        match groups.iter_mut().find(|(known, _)| *known == id) {
+            Some((_, group)) => "both".clone_into(&mut group.direction),
+            None => groups.push((id, Group { first: a, direction: a.direction.to_string(), counters: a.counters()? })),
+        }
+    }
+    Ok(groups.into_iter().map(|(_, group)| group).collect())
 }
 
 fn summary(a: &Attached, counters: Option<&Counters>) -> Value {
@@ -96,22 +120,24 @@ fn named(args: &NamedArgs) -> Result<Vec<Attached>, Failure> {
 pub fn show(args: &NamedArgs) -> Outcome {
     let found = named(args)?;
     let mut values = Vec::new();
-    for a in &found {
-        let counters = a.counters()?;
+    for group in groups(&found)? {
         if args.list.json {
-            values.push(summary(a, Some(&counters)));
+            let mut value = summary(group.first, Some(&group.counters));
+            value["direction"] = group.direction.into();
+            values.push(value);
         } else {
-            print(&page(a, &counters))?;
+            print(&page(&group))?;
         }
     }
     if args.list.json { print_json(&values) } else { Ok(Exit::OK) }
 }
 
-fn page(a: &Attached, counters: &Counters) -> String {
+fn page(group: &Group<'_>) -> String {
+    let Group { first: a, direction, counters } = group;
     let mode = if a.meta.audit { "AUDIT: nothing is dropped" } else { "enforce" };
     let mut text = format!(
-        "policy {} on {} {} (version {}, {mode})\n",
-        a.meta.policy, a.meta.interface, a.direction, a.meta.generation
+        "policy {} on {}, direction {direction} (version {}, {mode})\n",
+        a.meta.policy, a.meta.interface, a.meta.generation
     );
     a.meta.lines.iter().for_each(|line| _ = writeln!(text, "  {line}"));
     let _ = writeln!(
@@ -172,17 +198,18 @@ fn is_meant(a: &Attached, args: &DetachArgs) -> bool {
 }
 
 pub fn metrics(args: &ListArgs) -> Outcome {
-    let mut text = PROMETHEUS_HEAD.to_owned();
-    for a in all(args)? {
+    let mut samples = String::new();
+    for group in groups(&all(args)?)? {
         let labels = format!(
-            "policy=\"{}\",interface=\"{}\",direction=\"{}\"",
-            escaped(&a.meta.policy),
-            escaped(&a.meta.interface),
-            a.direction
+            "policy=\"{}\",interface=\"{}\",direction=\"{}\",netns=\"{}\"",
+            escaped(&group.first.meta.policy),
+            escaped(&group.first.meta.interface),
+            group.direction,
+            group.first.meta.netns_inode
         );
-        a.counters()?.prometheus(&labels, &mut text);
+        group.counters.prometheus(&labels, &mut samples);
     }
-    Ok(print(&text)?)
+    Ok(print(&counters::exposition(&samples))?)
 }
 
 pub fn watch(args: &WatchArgs) -> Outcome {

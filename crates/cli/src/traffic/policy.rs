@@ -27,7 +27,8 @@ pub fn validate(args: &FilesArgs) -> Outcome {
         return print_json(&json!({"valid": true, "policies": described}));
     }
     for policy in &all {
-        print(&format!("policy {}: valid, {} rules", policy.name, policy.rules.len()))?;
+        let rules = policy.rules.len();
+        print(&format!("policy {}: valid, {rules} {}", policy.name, if rules == 1 { "rule" } else { "rules" }))?;
     }
     Ok(Exit::OK)
 }

@@ -8,7 +8,7 @@ mod policies;
 mod programs;
 
 pub use meta::{CniAttachment, Meta, identity};
-pub use pins::{existing_folder, folder};
+pub use pins::{are_hidden, existing_folder, folder};
 pub use policies::{Applied, Attached, Attachment, Mechanism, Options, Place, apply, detach, list, rollback};
 pub use programs::{ProgramAttachment, remove_empty_clsact};
 

@@ -11,7 +11,7 @@ pub fn flows(rule: &Node<'_>, sets: &Sets) -> Vec<Flow> {
     if rule.get("any").is_none() {
         return flow(rule, sets).into_iter().collect();
     }
-    for key in FLOW_KEYS.iter().filter(|key| rule.get(key).is_some()) {
+    for key in FLOW_KEYS.iter().filter(|key| **key != "direction" && rule.get(key).is_some()) {
         rule.problem_at(
             key,
             "any-and-conditions",
@@ -23,12 +23,16 @@ pub fn flows(rule: &Node<'_>, sets: &Sets) -> Vec<Flow> {
     if items.is_empty() {
         rule.problem_at("any", "empty-any", "`any` has no entries", "add `- {to: ..., protocol: ..., port: ...}`");
     }
-    items.iter().filter(|item| item.mapping(FLOW_KEYS).is_some()).filter_map(|item| flow(item, sets)).collect()
+    // the direction of the rule is that of its entries, where they say nothing else
+    let common = rule.choice("direction", DIRECTIONS);
+    let with_common = |flow: Flow| Flow { direction: flow.direction.or(common), ..flow };
+    let entries = items.iter().filter(|item| item.mapping(FLOW_KEYS).is_some());
+    entries.filter_map(|item| flow(item, sets)).map(with_common).collect()
 }
 
 fn flow(node: &Node<'_>, sets: &Sets) -> Option<Flow> {
     let mut flow = Flow {
-        direction: node.choice("direction", &[("in", Direction::In), ("out", Direction::Out)]),
+        direction: node.choice("direction", DIRECTIONS),
         from: addresses(node, "from", sets),
         to: addresses(node, "to", sets),
         protocols: protocols_of(node),
@@ -233,5 +237,6 @@ fn check_families(node: &Node<'_>, flow: &Flow) -> bool {
     possible
 }
 
+const DIRECTIONS: &[(&str, Direction)] = &[("in", Direction::In), ("out", Direction::Out)];
 pub const FLOW_KEYS: &[&str] =
     &["direction", "from", "to", "except", "family", "protocol", "port", "source_port", "icmp", "icmpv6", "ethertype"];

@@ -69,6 +69,12 @@ fn all_mistakes_at_once_with_their_places() {
 }
 
 #[test]
+fn the_direction_of_a_rule_is_that_of_its_flows() {
+    let text = "name: p\ndirection: both\nessential: none\nrules:\n  - name: r\n    action: allow\n    direction: out\n    any:\n      - {protocol: 47}\n      - {protocol: 50, direction: in}\n";
+    assert_eq!(rule_lines(text), ["rule 1 r: allow out gre", "rule 1 r: allow in esp"]);
+}
+
+#[test]
 fn files_of_sets() {
     assert_eq!(
         check("name: p\nsets: {a: {file: gone}}").unwrap_err(),
