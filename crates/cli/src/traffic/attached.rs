@@ -7,7 +7,8 @@ use crate::exit::{Exit, Failure, Outcome};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use serde_json::{Value, json};
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 use traffic::attach::{self, Attached, Ring};
@@ -219,6 +220,7 @@ pub fn watch(args: &WatchArgs) -> Outcome {
     let hits = first.map("hits")?;
     let mut ring = Ring::map(hits.as_fd(), hits.max_entries() as usize)?;
     let end = args.duration.map(|time| Instant::now() + time);
+    let lost_before = lost_hits(first)?;
     let mut shown = 0;
     while args.count.is_none_or(|count| shown < count) && end.is_none_or(|end| Instant::now() < end) {
         let mut lines = Vec::new();
@@ -235,7 +237,18 @@ pub fn watch(args: &WatchArgs) -> Outcome {
             break;
         }
     }
+    let lost = lost_hits(first)?.saturating_sub(lost_before);
+    if lost > 0 {
+        let _ = writeln!(
+            std::io::stderr(),
+            "{lost} more were not shown: over ten a second and rule, or no room in the ring"
+        );
+    }
     Ok(Exit::OK)
+}
+
+fn lost_hits(a: &Attached) -> Result<u64, Failure> {
+    Ok(a.counters()?.rows().map(|row| row.lost_hits).sum())
 }
 
 fn clone(args: &ListArgs) -> ListArgs {

@@ -376,6 +376,10 @@ struct Job<'a> {
 impl Job<'_> {
     fn attach(&self, options: &Options) -> Result<Attachment, Error> {
         let Some(old) = self.old else { return self.attach_new(options) };
+        if options.mechanism.is_some_and(|wanted| wanted != old.mechanism) {
+            let by = format!("{:?}", old.mechanism).to_lowercase();
+            return Err(Error::Place(format!("policy `{}`: is attached by {by} (detach it first)", self.policy)));
+        }
         let previous = old.program.as_fd().try_clone_to_owned().ok();
         match (&old.holder, &self.link) {
             (Holder::Filter(hook, place), _) => {

@@ -50,9 +50,9 @@ pub fn run(environment: &Environment, read: impl FnOnce() -> Vec<u8>) -> Reply {
         ("VERSION", config) => Ok(versions(config.as_ref())),
         (_, None) if input.is_empty() => Err(Failure::new(IO_FAILURE, "Error reading stdin")),
         (_, None) => Err(Failure::new(DECODING_FAILURE, "Error parsing JSON")),
-        (_, Some(config)) => {
-            request::check_version(environment, &config).and_then(|()| act::run(environment, command, &config))
-        }
+        (_, Some(config)) => request::check_version(environment, &config)
+            .and_then(|()| request::check_environment(environment, command))
+            .and_then(|()| act::run(environment, command, &config)),
     };
     match done {
         Ok(text) => Reply { text, status: 0 },
@@ -164,6 +164,9 @@ mod tests {
         );
         let old = reply(Some("ADD"), r#"{"cniVersion":"0.1.0","program":"nop"}"#, false);
         assert!(old.text.contains("\"code\":\t1"), "{}", old.text);
+        let nowhere = reply(Some("ADD"), r#"{"cniVersion":"1.0.0","program":"nop"}"#, false);
+        let named = "missing: CNI_CONTAINERID, CNI_IFNAME, CNI_NETNS\"";
+        assert!(nowhere.text.contains("\"code\":\t4") && nowhere.text.contains(named), "{}", nowhere.text);
     }
 
     proptest::proptest! {

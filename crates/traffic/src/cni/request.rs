@@ -2,7 +2,7 @@
 //! the specification. Pure but for reading a policy file that the configuration names.
 
 use super::json::Json;
-use super::{DECODING_FAILURE, Environment, INCOMPATIBLE_VERSION, INVALID_CONFIG, VERSIONS};
+use super::{DECODING_FAILURE, Environment, INCOMPATIBLE_VERSION, INVALID_CONFIG, INVALID_ENVIRONMENT, VERSIONS};
 use crate::catalogue::{self, InputKind, Program};
 use crate::chain::{self, Selection, Stage};
 use crate::describe::hex;
@@ -68,6 +68,26 @@ pub fn check_version(environment: &Environment, config: &Json) -> Result<(), Fai
     }
     let details = format!("`{version}` is not among {}", VERSIONS.join(", "));
     Err(Failure::new(INCOMPATIBLE_VERSION, "Incompatible CNI version").details(details))
+}
+
+/// The variables without which a command is about no pod; the older plugin asked for none.
+pub fn check_environment(environment: &Environment, command: &str) -> Result<(), Failure> {
+    let wanted: &[(&str, &Option<String>)] = match command {
+        "ADD" | "CHECK" => &[
+            ("CNI_CONTAINERID", &environment.container_id),
+            ("CNI_IFNAME", &environment.ifname),
+            ("CNI_NETNS", &environment.netns),
+        ],
+        "DEL" => &[("CNI_CONTAINERID", &environment.container_id), ("CNI_IFNAME", &environment.ifname)],
+        _ => &[],
+    };
+    let is_missing = |value: &Option<String>| value.as_deref().unwrap_or_default().is_empty();
+    let missing: Vec<&str> = wanted.iter().filter(|(_, value)| is_missing(value)).map(|(name, _)| *name).collect();
+    if environment.lenient || missing.is_empty() {
+        return Ok(());
+    }
+    let names = missing.join(", ");
+    Err(Failure::new(INVALID_ENVIRONMENT, &format!("Required environment variables are missing: {names}")))
 }
 
 /// Exactly one of the keys `program`, `chain` and `policy` says what to attach.
