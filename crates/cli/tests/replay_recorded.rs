@@ -56,6 +56,40 @@ fn standard_input_can_be_replayed() {
     assert!(code == Some(0) && out.contains("Triggered rules by rule name:"), "{err}");
 }
 
+#[test]
+fn what_is_learned_can_come_again_and_silences_what_it_names() {
+    let Some(corpus) = corpus("") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let (rules, proposal) = (dir.path().join("net.yaml"), dir.path().join("learned.yaml"));
+    let text = "- rule: net\n  desc: d\n  condition: evt.type in (connect, accept, accept4) and fd.typechar in (4, 6)\n  \
+                output: net %fd.name %proc.name\n  priority: INFO\n";
+    std::fs::write(&rules, text).unwrap();
+    let capture = corpus.join("captures/busy_200k.scap.gz");
+    let learn = |capture: &Path| run(common::hawkbell().args(["rules", "learn", "-r"]).arg(&rules).arg(capture));
+    let (out, err, code) = learn(&capture);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.contains("fields: [proc.name, proc.pname, fd.sip]") && !out.contains("->"), "{out}");
+    std::fs::write(&proposal, out).unwrap();
+    let events = |files: &[&Path]| {
+        let mut command = common::hawkbell();
+        command.arg("replay").arg(&capture);
+        files.iter().for_each(|file| _ = command.arg("-r").arg(file));
+        let (out, err, _) = run(&mut command);
+        let line = out.lines().find_map(|line| line.strip_prefix("Events detected: ")).map(str::to_owned);
+        line.unwrap_or(err).parse::<u64>().unwrap()
+    };
+    let (before, after) = (events(&[&rules]), events(&[&rules, &proposal]));
+    assert!(before > 2_000 && after < before / 100, "{before} became {after}");
+    let cut = dir.path().join("cut.scap.gz");
+    let whole = std::fs::read(&capture).unwrap();
+    std::fs::write(&cut, &whole[..whole.len() / 2]).unwrap();
+    let (out, err, code) = learn(&cut);
+    assert!(
+        code == Some(0) && out.contains("- rule: \"net\"") && err.contains("learned from what came before"),
+        "{err}"
+    );
+}
+
 /// Standard output, standard error and status of the tool that is replaced, with the configuration it is shipped with, and
 /// containers recognised as it does (the recording machine's host looks like a container of containerd).
 fn replay(corpus: &Path, capture: &Path, matching: &str) -> (String, String, Option<i32>) {

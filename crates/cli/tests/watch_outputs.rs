@@ -74,6 +74,54 @@ fn a_full_disk_is_named_and_counted_while_others_go_on() {
 }
 
 #[test]
+fn losses_are_told_also_where_no_log_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = ["file_output.enabled=true", "file_output.filename=/dev/full", "log_stderr=false"];
+    let (_, err, _) = run(&mut replay(dir.path(), 3, &options));
+    assert!(err.contains("output \"file\": 0 alerts delivered, 3 undeliverable"), "{err}");
+    assert_eq!(lines_with(&err, "No space left on device").len(), 1, "once: {err}");
+}
+
+#[test]
+fn a_program_that_cannot_be_started_has_delivered_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let options =
+        ["program_output.enabled=true", "program_output.keep_alive=true", "program_output.program=/no/such/program"];
+    let (_, err, _) = run(&mut replay(dir.path(), 3, &options));
+    assert!(err.contains("output \"program\": 0 alerts delivered, 3 undeliverable"), "{err}");
+}
+
+#[test]
+fn metrics_of_a_replay_are_told_and_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("metrics");
+    let output = format!("metrics.output_file={}", file.display());
+    let options = ["metrics.enabled=true", "metrics.interval=100ms", "metrics.output_rule=true", &output];
+    let (out, err, _) = run(&mut replay(dir.path(), 3, &options));
+    assert!(out.contains("Informational Falco metrics snapshot (evt.hostname=\"test-host\""), "{out}{err}");
+    let written = std::fs::read_to_string(file).unwrap();
+    assert!(written.starts_with("{\"output_fields\":{") && written.contains("\"sample\":1}"), "{written}");
+}
+
+#[test]
+fn simulated_losses_act_in_a_replay_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = |action: &'static str| {
+        ["syscall_event_drops.simulate_drops=true", "syscall_event_drops.rate=10", action].map(str::to_owned)
+    };
+    let simulate = |action| {
+        let options = options(action);
+        // A millisecond lies between two events, a second between two looks.
+        run(&mut replay(dir.path(), 2_500, &options.each_ref().map(String::as_str)))
+    };
+    let (out, err, code) = simulate("syscall_event_drops.actions=alert");
+    assert!(out.contains("Debug Falco internal: syscall event drop. 1 system calls dropped in last second."), "{err}");
+    assert_eq!(code, Some(0));
+    let (_, err, code) = simulate("syscall_event_drops.actions=exit");
+    assert!(err.contains("Drop manager internal error") && code == Some(1), "{err}");
+}
+
+#[test]
 fn a_reader_that_leaves_ends_the_replay_quietly() {
     let dir = tempfile::tempdir().unwrap();
     let mut child = replay(dir.path(), 20_000, &[]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

@@ -219,12 +219,16 @@ impl Triggered {
         }
     }
 
-    /// Completes the open recording.
-    fn finish(&mut self, log: &Log) {
-        if let Some(mut open) = self.open.take()
-            && let Err(error) = open.writer.settle()
-        {
-            log.error(&salvage(&open.path, open.writer, &error));
+    /// Completes the open recording; returns its size.
+    fn finish(&mut self, log: &Log) -> u64 {
+        let Some(mut open) = self.open.take() else { return 0 };
+        match open.writer.settle() {
+            Ok(()) => open.writer.whole().bytes,
+            Err(error) => {
+                let kept = open.writer.whole().bytes;
+                log.error(&salvage(&open.path, open.writer, &error));
+                kept
+            }
         }
     }
 
@@ -270,13 +274,11 @@ impl Triggered {
             }
             return None;
         }
-        let written = open.writer.output_bytes();
         let limit = self.config.max_file_size_mb.saturating_mul(MIB);
-        if limit == 0 || written < limit {
+        if limit == 0 || open.writer.output_bytes() < limit {
             return None;
         }
-        self.finish(log);
-        Some(full(self.config.max_file_size_mb, written))
+        Some(full(self.config.max_file_size_mb, self.finish(log)))
     }
 }
 
