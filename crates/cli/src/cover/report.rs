@@ -10,9 +10,11 @@ use clap::{Args, ValueEnum};
 use coverage::report::summary::Summary;
 use coverage::report::text::{LineKind, listing, table};
 use coverage::report::{Builder, cobertura, html, json, lcov};
+use std::collections::HashMap;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What every report reads.
@@ -96,21 +98,18 @@ enum Format {
 }
 
 pub fn report(args: &Report) -> Outcome {
-    let report = build(&args.input)?;
+    let (report, _) = build(&args.input)?;
     let text = if args.json { format!("{}\n", json::render(&report)) } else { table(&report) };
     print(&text)?;
     gate(&args.input, &report)
 }
 
 pub fn show(args: &Show) -> Outcome {
-    let report = build(&args.input)?;
+    let (report, built) = build(&args.input)?;
     let mut out = anstream::stdout().lock();
     for (path, file) in &report.files {
         writeln!(out, "\u{1b}[1m{path}\u{1b}[0m")?;
-        let Some(source) = source(&args.input, path) else {
-            writeln!(out, "  source not found; point at it with --map OLD=NEW")?;
-            continue;
-        };
+        let Some(source) = source(&args.input, path, &built) else { continue };
         for (kind, line) in listing(file, &source) {
             let colour = match kind {
                 LineKind::Plain => "\u{1b}[2m",
@@ -124,7 +123,7 @@ pub fn show(args: &Show) -> Outcome {
 }
 
 pub fn out(args: &Out) -> Outcome {
-    let report = build(&args.input)?;
+    let (report, built) = build(&args.input)?;
     let default = match args.format {
         Format::Html => "out_html",
         Format::Json => "out.json",
@@ -137,7 +136,7 @@ pub fn out(args: &Out) -> Outcome {
     match args.format {
         Format::Html => {
             fs::create_dir_all(&output).with_context(|| format!("directory `{}`", output.display()))?;
-            for page in html::render(&report, &args.title, &|path| source_or_warning(&args.input, path)) {
+            for page in html::render(&report, &args.title, &|path| source(&args.input, path, &built)) {
                 write(&output.join(&page.name), &page.content)?;
             }
             print(&format!("look at {}\n", output.join("index.html").display()))?;
@@ -156,7 +155,10 @@ pub fn print(text: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-fn build(input: &Input) -> Result<coverage::report::Report, Failure> {
+/// When the newest object was built that has code of a source.
+type Built = HashMap<Rc<str>, SystemTime>;
+
+fn build(input: &Input) -> Result<(coverage::report::Report, Built), Failure> {
     let profile = read_profiles(&input.profiles)?;
     if profile.builds.is_empty() {
         return Err(
@@ -164,7 +166,7 @@ fn build(input: &Input) -> Result<coverage::report::Report, Failure> {
         );
     }
     let sidecars = Sidecars::search(&input.object)?;
-    let mut builder = Builder::default();
+    let (mut builder, mut built) = (Builder::default(), Built::new());
     for counters in profile.builds.values() {
         let (path, sidecar) = match sidecars.find(counters.build) {
             Err(_) if input.known_only => {
@@ -174,6 +176,11 @@ fn build(input: &Input) -> Result<coverage::report::Report, Failure> {
             known => known?,
         };
         builder.add(&sidecar, counters).with_context(|| format!("sidecar `{}`", path.display()))?;
+        let when = fs::metadata(&path).and_then(|m| m.modified()).unwrap_or(UNIX_EPOCH);
+        for file in sidecar.maps.iter().flat_map(|map| &map.files) {
+            let known = built.entry(file.clone()).or_insert(when);
+            *known = (*known).max(when);
+        }
     }
     let mut report = builder.finish();
     if let Some(filter) = &input.filter {
@@ -182,7 +189,7 @@ fn build(input: &Input) -> Result<coverage::report::Report, Failure> {
     if let Some(base) = &input.diff {
         restrict(&mut report, base)?;
     }
-    Ok(report)
+    Ok((report, built))
 }
 
 /// Leaves only what lies on lines that differ from `base`, as git sees them.
@@ -248,21 +255,23 @@ fn gate(input: &Input, report: &coverage::report::Report) -> Outcome {
     }
 }
 
-fn source_or_warning(input: &Input, path: &str) -> Option<String> {
-    let text = source(input, path);
-    if text.is_none() {
-        warn(&format!("source `{path}`: not found, its page has counts only; point at it with --map OLD=NEW"));
-    }
-    text
-}
-
-fn source(input: &Input, path: &str) -> Option<String> {
+/// The text of a source; a warning when it is not there, or not any more what was built.
+fn source(input: &Input, path: &str, built: &Built) -> Option<String> {
     let mapped = input
         .map
         .iter()
         .filter_map(|m| m.split_once('='))
         .find_map(|(old, new)| Some(format!("{new}{}", path.strip_prefix(old)?)));
-    fs::read(mapped.as_deref().unwrap_or(path)).ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+    let place = mapped.as_deref().unwrap_or(path);
+    let Ok(bytes) = fs::read(place) else {
+        warn(&format!("source `{path}`: not found, there are counts only; point at it with --map OLD=NEW"));
+        return None;
+    };
+    let changed = fs::metadata(place).and_then(|m| m.modified()).ok();
+    if changed.zip(built.get(path)).is_some_and(|(changed, built)| changed > *built) {
+        warn(&format!("source `{place}`: changed since it was built, counts may stand beside the wrong lines"));
+    }
+    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn now_seconds() -> u64 {

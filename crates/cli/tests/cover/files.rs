@@ -205,8 +205,12 @@ fn what_is_not_as_it_should_be_is_named() {
     let copy = home.0.path().join("gone.bpf.c");
     fs::copy(&source, &copy).expect("a copy");
     home.compile("gone", &copy, "-DX");
-    fs::remove_file(&copy).expect("remove it");
+    let later = std::time::SystemTime::now() + std::time::Duration::from_secs(60);
+    fs::File::options().append(true).open(&copy).and_then(|f| f.set_modified(later)).expect("a change");
     home.run(&[], &format!("{},guard,1 exit=0", home.object("gone")));
+    let out = home.cover(&["show"]).output().expect("show");
+    assert!(said(&out).contains("changed since it was built"), "{}", said(&out));
+    fs::remove_file(&copy).expect("remove it");
     let out = home.cover(&["out", "-f", "html"]).output().expect("out");
     assert!(out.status.success() && said(&out).contains("gone.bpf.c`: not found"), "{}", said(&out));
 }
