@@ -14,9 +14,10 @@ blank() { mount -t tmpfs none "$1"; }
 # impostor NAME: a shell called NAME in the working directory.
 impostor() { cp /bin/sh "$SCRATCH/$1"; }
 
-# in_container COMMAND...: runs it in control groups as a container runtime would name them.
+# in_container COMMAND...: runs it in control groups as a container runtime would name them, of its own in every case:
+# another one that ends takes its groups away.
 in_container() {
-    id=4a0d6be3c1f24e07a55d7f2b9e1c8a364a0d6be3c1f24e07a55d7f2b9e1c8a36
+    id=4a0d6be3c1f24e07a55d7f2b9e1c8a364a0d6be3c1f24e07a55d7f2b$(printf %08x $$)
     groups=""
     for top in /sys/fs/cgroup/memory /sys/fs/cgroup/cpuset /sys/fs/cgroup/cpu /sys/fs/cgroup/blkio /sys/fs/cgroup; do
         [ -e "$top/cgroup.procs" ] || continue

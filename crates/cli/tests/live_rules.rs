@@ -52,11 +52,12 @@ struct Outcome {
 fn judge(watch: &mut Watch, cases: &[Case]) -> Outcome {
     let mut outcome = Outcome::default();
     for (number, case) in cases.iter().enumerate() {
-        let fired = perform(watch, &case.alert, number, "alert").contains(&case.rule);
-        let silent = !perform(watch, &case.silent, number, "silent").contains(&case.rule);
+        let (fired_rules, seen) = perform(watch, &case.alert, number, "alert");
+        let fired = fired_rules.contains(&case.rule);
+        let silent = !perform(watch, &case.silent, number, "silent").0.contains(&case.rule);
         outcome.fired += usize::from(fired);
         if !fired {
-            outcome.wrong.push(format!("rule `{}` did not fire", case.rule));
+            outcome.wrong.push(format!("rule `{}` did not fire; seen meanwhile: {seen}", case.rule));
         }
         if !silent {
             outcome.wrong.push(format!("rule `{}` fired on the near miss", case.rule));
@@ -65,8 +66,8 @@ fn judge(watch: &mut Watch, cases: &[Case]) -> Outcome {
     outcome
 }
 
-/// Runs a script and returns the rules that fired on what it did.
-fn perform(watch: &mut Watch, script: &str, number: usize, half: &str) -> Vec<String> {
+/// Runs a script and returns the rules that fired on what it did, and all alerts of that time in words.
+fn perform(watch: &mut Watch, script: &str, number: usize, half: &str) -> (Vec<String>, String) {
     let home = watch.scratch.join(format!("{number}-{half}"));
     fs::create_dir_all(&home).expect("make the case's directory");
     let prelude = root().join("rules/tests/prelude.sh");
@@ -83,7 +84,9 @@ fn perform(watch: &mut Watch, script: &str, number: usize, half: &str) -> Vec<St
     let home = home.to_string_lossy().into_owned();
     let cwd = |alert: &Value| alert["output_fields"]["proc.cwd"].as_str().unwrap_or_default().to_owned();
     let alerts = watch.until_sentinel();
-    alerts.iter().filter(|a| cwd(a).starts_with(&home)).filter_map(|a| a["rule"].as_str().map(str::to_owned)).collect()
+    let seen: Vec<String> = alerts.iter().map(|a| format!("{} in `{}`", a["output"], cwd(a))).collect();
+    let ours = alerts.iter().filter(|a| cwd(a).starts_with(&home));
+    (ours.filter_map(|a| a["rule"].as_str().map(str::to_owned)).collect(), seen.join("\n  "))
 }
 
 /// Reads cases from the small YAML subset that the case files are written in.
