@@ -7,7 +7,7 @@
 mod common;
 
 use bumpalo::Bump;
-use common::replay_with_containers;
+use common::{replay_with_containers, tell};
 use rules::{AlertStyle, AlertWriter, AppendOutput, Loader, Matching, Setup};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
@@ -54,12 +54,6 @@ fn detections_of_the_public_regression_tests() {
     }
     assert!(compared > 20, "{compared} cases");
     tell(&format!("{compared} of {compared} rule files detect the same, rule by rule and severity by severity"));
-}
-
-/// One line of the summary of conformance: written past the test runner, which would keep it from whoever runs all tests.
-fn tell(line: &str) {
-    use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "\nconformance: {line}");
 }
 
 fn corpus() -> PathBuf {

@@ -8,7 +8,7 @@
 mod common;
 
 use bumpalo::Bump;
-use common::replay;
+use common::{replay, tell};
 use event::{Catalogue, ParamType};
 use rules::{Loader, Matching, Setup};
 use serde_json::{Map, Value as Json};
@@ -46,7 +46,7 @@ fn conditions_hold_where_the_recorded_values_say_so() {
             .collect();
         assert!(cases.len() > 200, "only {} conditions", cases.len());
         assert!(wrong.is_empty(), "{stem}: {} of {} conditions\n{}", wrong.len(), cases.len(), wrong.join("\n"));
-        println!("{stem}: {} conditions over {} events agree", cases.len(), events.len());
+        tell(&format!("{} conditions over {} events of {stem} agree", cases.len(), events.len()));
     }
 }
 

@@ -12,7 +12,7 @@ mod common;
 
 use bumpalo::Bump;
 use capture::{Compression, Item, Reader, Writer};
-use common::replay;
+use common::{replay, tell};
 use engine::Context;
 use event::{Catalogue, FieldArg, FieldRef};
 use rules::output::write_json_value;
@@ -305,12 +305,6 @@ impl Report {
             self.events, self.agreed, self.values
         ));
     }
-}
-
-/// One line of the summary of conformance: written past the test runner, which would keep it from whoever runs all tests.
-fn tell(line: &str) {
-    use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "\nconformance: {line}");
 }
 
 /// The value as alerts carry it; `null` is absent.

@@ -3,6 +3,9 @@
 
 #![allow(clippy::print_stdout)]
 
+mod common;
+
+use common::tell;
 use engine::state::path::join;
 
 #[test]
@@ -24,12 +27,6 @@ fn joins_like_the_recorded_vectors() {
     let all = text.lines().count();
     tell(&format!("{} of {all} joined paths agree", all - wrong.len()));
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong[..wrong.len().min(20)].join("\n"));
-}
-
-/// One line of the summary of conformance: written past the test runner, which would keep it from whoever runs all tests.
-fn tell(line: &str) {
-    use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "\nconformance: {line}");
 }
 
 /// The vectors write one byte per character.

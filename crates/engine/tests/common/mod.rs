@@ -1,4 +1,5 @@
-//! What the tests of this crate share: a capture run through the engine. Nothing here asserts; tests do.
+//! What the tests of this crate share: a capture run through the engine, and how to report what agreed. Nothing here
+//! asserts; tests do.
 
 #![allow(dead_code)] // every test binary uses its part
 
@@ -31,4 +32,10 @@ fn run(mut engine: Engine, capture: &[u8], see: &mut dyn FnMut(&Context<'_>)) {
             }
         }
     }
+}
+
+/// One line of the summary of conformance: written past the test runner, which would keep it from whoever runs all tests.
+pub fn tell(line: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "\nconformance: {line}");
 }
