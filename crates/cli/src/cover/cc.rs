@@ -158,14 +158,16 @@ impl Wrapper {
 
     /// What goes without counters, and why.
     fn exclusions(&self) -> Vec<Exclusion> {
-        let asked =
-            |function: &String| Exclusion { function: function.clone(), reason: "excluded when it was built".into() };
-        self.excluded_functions.iter().map(asked).chain(self.left_out.iter().cloned()).collect()
+        let asked = |name: &String| Exclusion { function: name.clone(), reason: "excluded when it was built".into() };
+        let files =
+            |glob: &String| Exclusion { function: glob.clone(), reason: "file excluded when it was built".into() };
+        let functions = self.excluded_functions.iter().map(asked).chain(self.left_out.iter().cloned());
+        functions.chain(self.excluded_files.iter().map(files)).collect()
     }
 
     /// clang's list of what not to instrument, in the words of its version.
     fn write_profile_list(&self, clang: &OsStr) -> Result<Option<TemporaryFile>> {
-        if self.excluded_files.is_empty() && self.exclusions().is_empty() {
+        if self.exclusions().is_empty() {
             return Ok(None);
         }
         let modern = major_version(clang)?.is_none_or(|major| major >= FIRST_WITH_CATEGORIES);
@@ -174,7 +176,8 @@ impl Wrapper {
             if modern { format!("{new}:{name}=skip\n") } else { format!("!{old}:{name}\n") }
         };
         self.excluded_files.iter().for_each(|f| text += &old_and_new("src", "source", f));
-        self.exclusions().iter().for_each(|e| text += &old_and_new("fun", "function", &e.function));
+        let functions = self.excluded_functions.iter().chain(self.left_out.iter().map(|e| &e.function));
+        functions.for_each(|f| text += &old_and_new("fun", "function", f));
         TemporaryFile::with(&text).map(Some)
     }
 }

@@ -231,6 +231,44 @@ fn conditions_that_are_never_true_compile_with_every_clang() {
 }
 
 #[test]
+fn what_is_excluded_is_named_and_conditions_are_counted() {
+    let Some(home) = Home::build() else { return };
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/covered/guard.bpf.c");
+    let report = |options: &[&str], clang: &str| {
+        let built = home
+            .cover(&["cc"])
+            .args(options)
+            .args(["-O2", "-g", "-target", "bpf", "-c"])
+            .arg(&source)
+            .args(["-o", "guard.bpf.o"])
+            .env("HAWKBELL_CLANG", clang)
+            .output()
+            .expect("cover cc");
+        if said(&built).contains("no such file") {
+            println!("skipped: no {clang}");
+            return None;
+        }
+        assert!(built.status.success(), "{options:?}, {clang}: {}", said(&built));
+        home.run(&[], &format!("{},guard,2 exit=0", home.object("guard")));
+        let report = home.cover(&["report"]).output().expect("report");
+        Some(String::from_utf8_lossy(&report.stdout).into_owned() + &said(&report))
+    };
+    for clang in ["clang-14", "clang-16", "clang-19"] {
+        let Some(text) = report(&["--exclude-function", "is_fragment"], clang) else { continue };
+        assert!(text.contains("not measured: `is_fragment` (excluded when it was built)"), "{clang}: {text}");
+        assert!(text.contains("(2/2)"), "{clang}: one function less: {text}");
+        let text = report(&["--exclude-file", "*guard.bpf.c"], clang).expect("a report");
+        assert!(
+            text.contains("holds no counters") || text.contains("file excluded when it was built"),
+            "{clang}: {text}"
+        );
+    }
+    if let Some(text) = report(&["--mcdc"], "clang-19") {
+        assert!(text.contains("CONDITIONS") && text.contains("(0/7)"), "{text}");
+    }
+}
+
+#[test]
 fn what_the_verifier_refuses_with_counters_is_fitted_and_named() {
     let Some(home) = Home::build() else { return };
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../coverage/tests/data/golden");
