@@ -1,7 +1,7 @@
 //! What `cover` writes and reads besides reports: profiles for LLVM's tools (which read them back), sums, pins, live reading,
 //! differences to a commit; and what it says of files that are not what they should be.
 
-use crate::home::{ARGS, Home, ORDERS, said, this, wait_for};
+use crate::home::{ARGS, Home, ORDERS, said, this};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -95,11 +95,7 @@ fn pins_keep_counters_across_runs() {
 #[test]
 fn live_counters_are_watched() {
     let Some(home) = Home::build() else { return };
-    let up = home.0.path().join("loaded");
-    let orders = format!("{},guard,11 touch={}", home.object("guard"), up.display());
-    let mut loader =
-        Command::new(this()).args(ARGS.split(' ')).env(ORDERS, orders).stdout(Stdio::null()).spawn().expect("start");
-    wait_for(&up);
+    let mut loader = home.loaded(11);
     let mut watch = home.cover(&["collect", "--watch", "1"]).stdout(Stdio::piped()).spawn().expect("collect");
     let mut lines = std::io::BufRead::lines(std::io::BufReader::new(watch.stdout.take().expect("its output")));
     for _ in 0..2 {

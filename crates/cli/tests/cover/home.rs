@@ -56,6 +56,16 @@ impl Home {
         command.env(ORDERS, orders).stdout(Stdio::null()).status().expect("cover run")
     }
 
+    /// A loader whose program has run so often and stays loaded.
+    pub fn loaded(&self, times: u32) -> Child {
+        let up = self.0.path().join("loaded");
+        let orders = format!("{},guard,{times} touch={}", self.object("guard"), up.display());
+        let mut loader = Command::new(this());
+        let loader = loader.args(ARGS.split(' ')).env(ORDERS, orders).stdout(Stdio::null()).spawn().expect("start");
+        wait_for(&up);
+        loader
+    }
+
     /// Entries of the programs named like that, as the report has them.
     pub fn entries(&self) -> Vec<(String, u64)> {
         let out = self.cover(&["out", "-f", "lcov", "-o", "entries", "--known-only"]).output().expect("out");

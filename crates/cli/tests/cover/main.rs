@@ -142,11 +142,7 @@ fn signals_reach_the_command() {
 #[test]
 fn running_programs_are_listed_collected_and_reset() {
     let Some(home) = Home::build() else { return };
-    let up = home.0.path().join("loaded");
-    let orders = format!("{},guard,11 touch={}", home.object("guard"), up.display());
-    let mut loader =
-        Command::new(this()).args(ARGS.split(' ')).env(ORDERS, orders).stdout(Stdio::null()).spawn().expect("start");
-    wait_for(&up);
+    let mut loader = home.loaded(11);
     let tag = home.tag("guard");
     let list = home.cover(&["ls", "--json"]).output().expect("list");
     let list: serde_json::Value = serde_json::from_slice(&list.stdout).expect("JSON");
