@@ -1,5 +1,5 @@
 //! The kernel's verdicts against the interpreter's: random policies, random and mutated frames, memory of flows and
-//! fragments included. HAWKBELL_FUZZ_FRAMES sets how many frames (default 200,000, some 5 s), HAWKBELL_FUZZ_SEED where
+//! fragments included. HAWKBELL_FUZZ_FRAMES sets how many frames (default a million, some 15 s), HAWKBELL_FUZZ_SEED where
 //! to begin.
 
 #![allow(clippy::print_stdout)] // reasons for skips and what was compared belong in the output
@@ -18,7 +18,7 @@ fn kernel_agrees_with_the_interpreter() {
     if !may_load() {
         return;
     }
-    let wanted = setting("HAWKBELL_FUZZ_FRAMES", 200_000);
+    let wanted = setting("HAWKBELL_FUZZ_FRAMES", 1_000_000);
     let (mut judged, mut refused, mut seed) = (0, 0, setting("HAWKBELL_FUZZ_SEED", 1));
     while judged < wanted {
         refused += compare(seed);
@@ -99,4 +99,4 @@ fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
-const FRAMES_PER_POLICY: u64 = 1_000;
+const FRAMES_PER_POLICY: u64 = 4_000;

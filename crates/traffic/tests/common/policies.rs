@@ -16,7 +16,7 @@ pub fn random(random: &mut Random) -> Policy {
         direction: Directions::Both,
         default: verdict(random),
         audit: random.one_in(6),
-        state: State { enabled: random.one_in(2), capacity: 65_536, recheck: false },
+        state: State { enabled: random.one_in(2), capacity: 16_384, recheck: false },
         essentials: Essential::ALL.iter().copied().filter(|_| random.one_in(2)).collect(),
         malformed: verdict(random),
         log: *random.pick(&[Log::None, Log::Denied, Log::All]),
