@@ -437,6 +437,18 @@ fn without_confirmation_the_earlier_version_comes_back() {
     let output = site.command(&format!("apply {} --confirm 1s", path.display())).stdin(Stdio::null()).output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));
     assert!(sender.send(&packets::frame("tcp 443")) && !sender.send(&packets::frame("tcp 80")));
+    // a direction that only the earlier version has is there until the new one is confirmed
+    let directions = || {
+        let listed: serde_json::Value = serde_json::from_str(&site.ok("list --json")).unwrap();
+        listed.as_array().unwrap().len()
+    };
+    site.apply(&WEB.replace("direction: out", "direction: both"), "");
+    let output =
+        site.command(&format!("apply {} --confirm 1s", site.file(WEB).display())).stdin(Stdio::null()).output();
+    assert_eq!((output.unwrap().status.code(), directions()), (Some(1), 2));
+    assert!(!site.ok("list").contains("MIXED"));
+    site.apply(WEB, "");
+    assert_eq!(directions(), 1);
     site.ok("detach web");
 }
 

@@ -132,7 +132,7 @@ pub fn apply(args: &ApplyArgs) -> Outcome {
     let options = options(args);
     let mut applied = Vec::new();
     for (policy, target) in &all {
-        match target.run(|place| Ok(attach::apply(policy, place, &options)?)) {
+        match target.run(|place| Ok(attach::apply_on_trial(policy, place, &options)?)) {
             Ok(done) => applied.push(done),
             Err(failure) => {
                 undo(&all, applied, &options)?;
@@ -147,7 +147,12 @@ pub fn apply(args: &ApplyArgs) -> Outcome {
             print("not confirmed: the earlier state is back")?;
             Ok(Exit::FAILED)
         }
-        _ => Ok(Exit::OK),
+        _ => {
+            for ((_, target), done) in all.iter().zip(&mut applied) {
+                target.run(|_| Ok(done.keep()?))?;
+            }
+            Ok(Exit::OK)
+        }
     }
 }
 

@@ -9,7 +9,9 @@ mod programs;
 
 pub use meta::{CniAttachment, Meta, identity};
 pub use pins::{are_hidden, existing_folder, folder};
-pub use policies::{Applied, Attached, Attachment, Mechanism, Options, Place, apply, detach, list, rollback};
+pub use policies::{
+    Applied, Attached, Attachment, Mechanism, Options, Place, apply, apply_on_trial, detach, list, rollback,
+};
 pub use programs::{ProgramAttachment, remove_empty_clsact};
 
 pub use load::net::Direction as HookDirection;

@@ -83,6 +83,19 @@ pub struct Applied {
     pub attachments: Vec<Attachment>,
     /// Directions of the earlier version that the new one lacks.
     pub detached: Vec<Direction>,
+    /// These, until it is decided that the new version stays.
+    #[serde(skip)]
+    surplus: Vec<Attached>,
+}
+
+impl Applied {
+    /// The new version stays: takes off what only the earlier one had.
+    ///
+    /// # Errors
+    /// EPERM and the like.
+    pub fn keep(&mut self) -> Result<(), Error> {
+        self.surplus.drain(..).try_for_each(detach)
+    }
 }
 
 impl Place {
@@ -154,6 +167,16 @@ impl Attached {
 /// # Errors
 /// What the kernel refused; what was attached before is attached again.
 pub fn apply(policy: &Policy, place: &Place, options: &Options) -> Result<Applied, Error> {
+    let mut applied = apply_on_trial(policy, place, options)?;
+    applied.keep()?;
+    Ok(applied)
+}
+
+/// The same, but what only the earlier version had stays until [`Applied::keep`], so that [`rollback`] finds it.
+///
+/// # Errors
+/// As [`apply`].
+pub fn apply_on_trial(policy: &Policy, place: &Place, options: &Options) -> Result<Applied, Error> {
     let existing: Vec<Attached> = at_place(&policy.name, place, options)?;
     let generation = next_generation(&existing);
     let mut meta = Meta::of(policy, generation, &place.interface, place.netns_inode);
@@ -171,12 +194,10 @@ pub fn apply(policy: &Policy, place: &Place, options: &Options) -> Result<Applie
     )?;
     let attachments = carry_out(&jobs(policy, &loaded, place, &existing, options)?, options)?;
     carry_counters(&existing, &loaded, &meta.rules)?;
-    let mut detached = Vec::new();
-    for gone in existing.into_iter().filter(|a| !attachments.iter().any(|now| now.direction == a.direction)) {
-        detached.push(gone.direction);
-        detach(gone)?;
-    }
-    Ok(Applied { attachments, detached })
+    let is_surplus = |old: &Attached| !attachments.iter().any(|now| now.direction == old.direction);
+    let surplus: Vec<Attached> = existing.into_iter().filter(is_surplus).collect();
+    let detached = surplus.iter().map(|old| old.direction).collect();
+    Ok(Applied { attachments, detached, surplus })
 }
 
 /// One job per direction, with everything opened that it will need.
@@ -207,7 +228,12 @@ fn carry_out(jobs: &[Job<'_>], options: &Options) -> Result<Vec<Attachment>, Err
         match job.attach(options) {
             Ok(done) => attachments.push(done),
             Err(error) => {
-                rollback(Applied { attachments, detached: Vec::new() }, job.policy, job.place, options)?;
+                rollback(
+                    Applied { attachments, detached: Vec::new(), surplus: Vec::new() },
+                    job.policy,
+                    job.place,
+                    options,
+                )?;
                 return Err(error);
             }
         }
