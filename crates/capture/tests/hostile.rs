@@ -164,3 +164,23 @@ proptest! {
 
 static RECORDINGS: std::sync::LazyLock<Vec<Vec<u8>>> =
     std::sync::LazyLock::new(|| common::corpus().iter().map(|path| std::fs::read(path).unwrap()).collect());
+
+/// One of everything the format ever had, made by hand; whatever byte is changed or missing, reading ends.
+#[test]
+fn seeds_of_the_fuzz_target_read_and_break_without_a_panic() {
+    let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/seeds/capture_read");
+    let mut count = 0;
+    for path in std::fs::read_dir(seeds).unwrap().map(|entry| entry.unwrap().path()) {
+        let bytes = std::fs::read(&path).unwrap();
+        let contents = read(&bytes);
+        assert!(contents.snapshots.len() * contents.events.len() > 0, "{}: {:?}", path.display(), contents.errors);
+        for at in 0..bytes.len() {
+            read(&bytes[..at]);
+            let mut changed = bytes.clone();
+            changed[at] ^= 0xff;
+            read(&changed);
+        }
+        count += 1;
+    }
+    assert!(count >= 12, "{count} seeds");
+}

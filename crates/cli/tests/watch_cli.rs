@@ -336,3 +336,16 @@ fn learned_exceptions_silence_what_they_say() {
     let (out, err, _) = run(hawkbell().arg("replay").arg(&capture).arg("-r").arg(&rules).arg("-r").arg(&learned));
     assert!(out.contains("Events detected: 0"), "{out}{err}");
 }
+
+#[test]
+fn an_event_that_cannot_be_read_is_left_out_and_told() {
+    let seed = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/seeds/capture_read/two_sections.scap");
+    let dir = tempfile::tempdir().unwrap();
+    let (out, err, code) = run(hawkbell().args(["replay", seed, "--summary", "-r"]).arg(rules_in(dir.path())));
+    assert!(out.contains("events within") && out.contains("close"), "{out}");
+    assert!(
+        err.contains("2 events could not be read, the first: event `PPME_SYSCALL_OPEN_X` with 1 parameters"),
+        "{err}"
+    );
+    assert_eq!(code, Some(1));
+}

@@ -1,6 +1,6 @@
 //! Judging a capture: a file of recorded events comes in, alerts go out as if the events happened now, as fast as they
-//! can be read. A cut or damaged capture yields everything before the fault, then the error. Outputs are waited for, so
-//! nothing is lost.
+//! can be read. A cut or damaged capture yields everything before the fault, then the error; an event that cannot be
+//! read is left out, and the run ends with an error. Outputs are waited for, so nothing is lost.
 
 use crate::config::Config;
 use crate::drops::{DROP_MANAGER_ERROR, DropMonitor, Totals};
@@ -81,10 +81,11 @@ pub fn run(
     let mut run = Run::start(prepared, options, log, reader.take_snapshot())?;
     let end = run.read(&mut reader, signals, &mut |read| progress(read, size));
     let mut report = run.finish(options);
+    let in_capture = |fault: String| format!("capture `{}`: {fault}", path.display());
     report.fault = match end {
-        End::Fault(fault) => Some(format!("capture `{}`: {fault}", path.display())),
         End::DropManager => Some(DROP_MANAGER_ERROR.to_owned()),
-        _ => None,
+        End::Fault(fault) => Some(in_capture(fault)),
+        _ => report.fault.take().map(in_capture),
     };
     tell_gaps(&reader, &mut report);
     Ok(report)
@@ -112,6 +113,8 @@ struct Run<'a> {
     max_ns: Option<u64>,
     first_ts: u64,
     bad_events: u64,
+    /// What was wrong with the first of them.
+    first_bad: String,
 }
 
 #[derive(Debug, PartialEq)]
@@ -147,6 +150,7 @@ impl<'a> Run<'a> {
             max_ns: options.max_seconds.map(|seconds| seconds.saturating_mul(1_000_000_000)),
             first_ts: 0,
             bad_events: 0,
+            first_bad: String::new(),
         })
     }
 
@@ -236,7 +240,7 @@ impl<'a> Run<'a> {
     fn bad_event(&mut self, error: &capture::Error) {
         self.bad_events += 1;
         if self.bad_events == 1 {
-            self.log.warning(&format!("{error} (further ones are only counted)"));
+            self.first_bad = error.to_string();
         }
     }
 
@@ -260,7 +264,7 @@ impl<'a> Run<'a> {
             report.notes.push(format!("Driver Events:{}\nDriver Drops:0", self.judge.engine.events()));
         }
         if self.bad_events > 0 {
-            report.notes.push(format!("{} events could not be read", self.bad_events));
+            report.fault = Some(format!("{} events could not be read, the first: {}", self.bad_events, self.first_bad));
         }
         report.readers_gone = self.judge.desk.outputs.all_closed();
         report.notes.extend(self.judge.into_outputs().finish(FINISH_PATIENCE));

@@ -72,7 +72,7 @@ pub fn tell(report: &Report) -> Outcome {
     print(&report.statistics)?;
     match &report.fault {
         None => Ok(Exit::OK),
-        Some(fault) => Err(Failure::message(fault.clone()).help("alerts up to there are above")),
+        Some(fault) => Err(Failure::message(fault.clone()).help("alerts from what could be read are above")),
     }
 }
 

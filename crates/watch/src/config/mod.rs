@@ -195,6 +195,20 @@ noise: [{rule: r, window: 5m, keys: [proc.name]}]
         assert!(Config::own_defaults(&ignore).is_ok_and(|config| !config.drops.alert));
     }
 
+    #[test]
+    fn seeds_of_the_fuzz_target_never_panic() {
+        let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/seeds/config_load");
+        let mut answers = 0;
+        for path in std::fs::read_dir(seeds).unwrap().map(|entry| entry.unwrap().path()) {
+            let bytes = std::fs::read(path).unwrap();
+            let text = String::from_utf8_lossy(&bytes);
+            let (option, file) = text.split_once('\0').unwrap_or(("", &text));
+            let options: Vec<String> = (!option.is_empty()).then(|| option.to_owned()).into_iter().collect();
+            answers += usize::from(Config::from_text("seed", file, &options).is_ok());
+        }
+        assert!(answers >= 5, "{answers} seeds are configurations");
+    }
+
     /// Whatever is cut, doubled or replaced: an answer or an error, never a panic.
     #[test]
     fn damaged_text_never_panics() {
