@@ -46,6 +46,7 @@ pub static TOOLS: &[Tool] = &[
     own("probe", crate::kernel::probe_command, crate::kernel::run_native),
     Tool { usage_exit: 12, ..own("check", crate::kernel::check_command, crate::kernel::run_native) },
     own("config", crate::kernel::config_command, crate::kernel::run_native),
+    own("version", crate::kernel::version_command, crate::kernel::run_native),
     own("mcp", crate::kernel::tool_server::command, crate::kernel::tool_server::run),
     Tool {
         hidden: true,

@@ -1,12 +1,12 @@
 //! Collecting: in, a machine and how far to look; out, a [`Snapshot`] with an answer for every item, which can be saved, compared
 //! and asked later or elsewhere. Each item is probed once; nothing stays loaded.
 
-use crate::answer::{Answer, Cause};
+use crate::answer::{Answer, Cause, Reason};
 use crate::check::{Source, answer_group};
 use crate::context::Context;
 use crate::machine::{Machine, Version};
 use crate::requirement::{Requirement, TargetKind};
-use crate::{FEATURES, isa, link, program};
+use crate::{FEATURES, Feature, isa, link, program};
 use elf::btf::{Btf, Kind};
 use elf::uapi;
 use serde::{Deserialize, Serialize};
@@ -44,28 +44,83 @@ pub struct Known {
     pub struct_ops: BTreeSet<String>,
 }
 
-/// How far to look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Scope {
+/// How far to look. Who we are and what guards the kernel is always told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope<'a> {
     /// Features, program and map types, attach kinds, abilities.
     Usual,
-    /// Also every helper of every program type and the names in BTF.
+    /// Also every helper of every program type, the names in BTF and the kernel configuration.
     Full,
+    Only(&'a [Part]),
+}
+
+/// One kind of things to look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    Features,
+    /// Program types and the ways to load them.
+    Programs,
+    Maps,
+    AttachKinds,
+    Abilities,
+    /// Every helper of every program type.
+    Helpers,
+    /// What the kernel's BTF lists.
+    Names,
+    Config,
+}
+
+/// Looks at the running machine.
+///
+/// ```
+/// use features::{Part, Scope, diagnose, feature, probe};
+///
+/// let snapshot = probe(Scope::Only(&[Part::Features]));
+/// if let Some(reason) = feature::find("fentry").and_then(|fentry| diagnose(fentry, &snapshot)) {
+///     println!("no fentry here: {reason}");
+/// }
+/// ```
+pub fn probe(scope: Scope<'_>) -> Snapshot {
+    Snapshot::take(&Machine::here(), scope)
+}
+
+/// Why a feature is not there, with the remedy; `None` when it is there or the snapshot has no answer.
+pub fn diagnose<'a>(feature: &Feature, snapshot: &'a Snapshot) -> Option<&'a Reason> {
+    snapshot.answers.get(feature.name)?.reason()
+}
+
+impl Scope<'_> {
+    fn parts(&self) -> &[Part] {
+        match self {
+            Scope::Usual => USUAL,
+            Scope::Full => FULL,
+            Scope::Only(parts) => parts,
+        }
+    }
 }
 
 impl Snapshot {
-    pub fn take(machine: &Machine, scope: Scope) -> Snapshot {
+    pub fn take(machine: &Machine, scope: Scope<'_>) -> Snapshot {
         let mut snapshot = Snapshot { format: FORMAT, context: Context::of(machine), ..Snapshot::default() };
-        for requirement in usual() {
-            snapshot.answers.insert(requirement.to_string(), machine.answer(&requirement));
-        }
-        if scope == Scope::Full {
-            snapshot.helpers(machine);
-            snapshot.known = known(machine);
-            let options = machine.config().into_iter().flat_map(host::kconfig::Config::options);
-            snapshot.config = options.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        for part in scope.parts() {
+            snapshot.add(machine, *part);
         }
         snapshot
+    }
+
+    fn add(&mut self, machine: &Machine, part: Part) {
+        match part {
+            Part::Helpers => self.helpers(machine),
+            Part::Names => self.known = known(machine),
+            Part::Config => {
+                let options = machine.config().into_iter().flat_map(host::kconfig::Config::options);
+                self.config = options.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+            }
+            _ => {
+                let named = requirements(part).into_iter().map(|r| (r.to_string(), machine.answer(&r)));
+                self.answers.extend(named);
+            }
+        }
     }
 
     fn helpers(&mut self, machine: &Machine) {
@@ -185,21 +240,27 @@ impl Source for Snapshot {
     }
 }
 
-/// Everything of the usual scope as requirements.
-pub fn usual() -> Vec<Requirement> {
-    let features = FEATURES.iter().map(Requirement::Feature);
-    let programs = (1..=uapi::PROGRAM_TYPES.len() as u32).map(Requirement::ProgramType);
-    let shapes = program::SHAPES.iter().filter(|shape| shape.name.contains('/')).map(Requirement::Program);
-    let maps = (1..=uapi::MAP_TYPES.len() as u32).map(Requirement::MapType);
-    let links = link::KINDS.iter().map(Requirement::Link);
-    let abilities = isa::ABILITIES.iter().map(Requirement::Ability);
-    features.chain(programs).chain(shapes).chain(maps).chain(links).chain(abilities).collect()
+/// The members of a part that is asked one by one.
+fn requirements(part: Part) -> Vec<Requirement> {
+    match part {
+        Part::Features => FEATURES.iter().map(Requirement::Feature).collect(),
+        Part::Programs => {
+            let types = (1..=uapi::PROGRAM_TYPES.len() as u32).map(Requirement::ProgramType);
+            let ways = program::SHAPES.iter().filter(|shape| shape.name.contains('/')).map(Requirement::Program);
+            types.chain(ways).collect()
+        }
+        Part::Maps => (1..=uapi::MAP_TYPES.len() as u32).map(Requirement::MapType).collect(),
+        Part::AttachKinds => link::KINDS.iter().map(Requirement::Link).collect(),
+        Part::Abilities => isa::ABILITIES.iter().map(Requirement::Ability).collect(),
+        Part::Helpers | Part::Names | Part::Config => Vec::new(),
+    }
 }
 
 /// One pass over the kernel's BTF; empty without BTF.
 pub fn known(machine: &Machine) -> Known {
     let Ok(bytes) = machine.btf.bytes() else { return Known::default() };
     let Ok(btf) = Btf::parse(&bytes) else { return Known::default() };
+    machine.btf.look_up_in(&btf, Vec::new());
     let mut known = Known::default();
     for id in btf.ids() {
         let Some(ty) = btf.get(id) else { continue };
@@ -257,3 +318,33 @@ fn enumerators(btf: &Btf<'_>, ty: &elf::btf::Type<'_>, known: &mut Known) {
 
 /// Version of the saved form; raised when a reader of the old form would misread it.
 pub const FORMAT: u32 = 1;
+const USUAL: &[Part] = &[Part::Features, Part::Programs, Part::Maps, Part::AttachKinds, Part::Abilities];
+/// Names first: probes then find the numbers they need without a pass of their own.
+const FULL: &[Part] = &[
+    Part::Names,
+    Part::Features,
+    Part::Programs,
+    Part::Maps,
+    Part::AttachKinds,
+    Part::Abilities,
+    Part::Helpers,
+    Part::Config,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_parts_asked_for_are_looked_at() {
+        let features = probe(Scope::Only(&[Part::Features]));
+        assert_eq!(features.answers.len(), FEATURES.len());
+        assert!(
+            features.config.is_empty() && features.known == Known::default() && !features.context.release.is_empty()
+        );
+        assert!(probe(Scope::Only(&[])).answers.is_empty());
+        for feature in FEATURES {
+            assert_eq!(diagnose(feature, &features).is_none(), features.answers[feature.name].is_supported());
+        }
+    }
+}

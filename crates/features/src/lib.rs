@@ -50,7 +50,7 @@ pub use check::{Report, Row, Source, check};
 pub use context::Context;
 pub use feature::{FEATURES, Feature};
 pub use host::kconfig;
-pub use inventory::{Scope, Snapshot};
+pub use inventory::{Part, Scope, Snapshot, diagnose, probe};
 pub use machine::{Machine, Version};
 pub use need::{Need, need, unmet};
 pub use object::{ObjectReport, Verdict, check_object, from_elf};

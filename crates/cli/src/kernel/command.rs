@@ -148,7 +148,7 @@ Requirements:
         long: "Show kernel and tool version.",
         flags: &[],
         operands: None,
-        examples: "",
+        examples: "hawkbell version",
         is_tool: false,
     },
 ];

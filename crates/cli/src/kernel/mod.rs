@@ -66,13 +66,46 @@ fn described(name: &str) -> clap::Command {
         described = described.arg(match flag.value {
             command::Value::Bool => arg.action(clap::ArgAction::SetTrue),
             command::Value::Choice(words) => arg.value_name("FORM").value_parser(words.to_vec()),
-            _ => arg.value_name(flag.word().to_uppercase()).action(clap::ArgAction::Append),
+            command::Value::Features => offering(arg.value_name("REQUIREMENT").action(clap::ArgAction::Append)),
+            command::Value::Text(_) => arg.value_name(flag.word().to_uppercase()).action(clap::ArgAction::Append),
         });
     }
     match row.operands {
-        Some((word, help)) => described.arg(clap::Arg::new("word").value_name(word).num_args(0..).help(help)),
+        Some((word, help)) => {
+            let arg = clap::Arg::new("word").value_name(word).num_args(0..).help(help);
+            described.arg(if name == "check" { offering(arg) } else { arg })
+        }
         None => described,
     }
+}
+
+/// Shells complete the names of the features; any requirement is taken.
+fn offering(arg: clap::Arg) -> clap::Arg {
+    arg.value_parser(RequirementWord).hide_possible_values(true)
+}
+
+#[derive(Clone)]
+struct RequirementWord;
+
+impl clap::builder::TypedValueParser for RequirementWord {
+    type Value = String;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        arg: Option<&clap::Arg>,
+        word: &std::ffi::OsStr,
+    ) -> Result<String, clap::Error> {
+        clap::builder::StringValueParser::new().parse_ref(command, arg, word)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = clap::builder::PossibleValue> + '_>> {
+        Some(Box::new(args::feature_names().map(clap::builder::PossibleValue::new)))
+    }
+}
+
+pub fn version_command() -> clap::Command {
+    described("version")
 }
 
 pub fn probe_command() -> clap::Command {
@@ -204,7 +237,8 @@ fn failed(style: Style<'_>, parsed: &Parsed, row: &features::Row) -> Output {
 }
 
 fn version(style: Style<'_>) -> Output {
-    let built = option_env!("HAWKBELL_VERSION").unwrap_or("(dev)");
+    let built =
+        option_env!("HAWKBELL_VERSION").unwrap_or(if style.native { env!("CARGO_PKG_VERSION") } else { "(dev)" });
     Output::ok(format!("{} {built}\nKernel: {}\n", style.program, Machine::here().release))
 }
 
