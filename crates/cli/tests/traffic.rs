@@ -391,10 +391,16 @@ fn answers_pass_and_others_do_not() {
     assert!(near.send(&packets::frame("tcp 443")));
     far.send(&packets::reply("tcp 443"));
     assert_eq!(site.counter("out", "established"), 1);
-    // an update keeps known flows
+    // an update keeps known flows; which no rule of the new version allows are counted beside its rules
     site.apply(&policy.replace("443", "444"), "");
     far.send(&packets::reply("tcp 443"));
-    assert_eq!(site.counter("out", "established"), 2);
+    assert_eq!((site.counter("out", "established"), site.counter("default", "established")), (1, 1));
+    // and rules that move take their flows along
+    let moved = policy.replace("rules:\n", "rules:\n  - {name: first, action: deny, protocol: 47}\n");
+    site.apply(&moved, "");
+    assert!(near.send(&packets::frame("tcp 443")));
+    far.send(&packets::reply("tcp 443"));
+    assert_eq!((site.counter("out", "established"), site.counter("first", "established")), (2, 0));
     site.ok("detach web");
 }
 

@@ -356,8 +356,11 @@ static __always_inline bool refresh(const struct __sk_buff *skb, const struct pa
 	return true;
 }
 
-/* TCP that opens a connection is always judged by the rules. */
-static __always_inline bool by_flow(const struct __sk_buff *skb, const struct packet *p, const struct flow *flow, struct decision *d)
+/*
+ * TCP that opens a connection is always judged by the rules. So is a flow that an earlier version of the policy let in
+ * (`earlier`): its rule has another number now, or is gone.
+ */
+static __always_inline bool by_flow(const struct __sk_buff *skb, const struct packet *p, const struct flow *flow, struct decision *d, bool *earlier)
 {
 	struct flow_memory *memory;
 
@@ -373,6 +376,10 @@ static __always_inline bool by_flow(const struct __sk_buff *skb, const struct pa
 		return false;
 	if (!is_fresh(memory, p, flow) && !refresh(skb, p, flow, memory))
 		return false;
+	if (memory->generation != config.generation) {
+		*earlier = true;
+		return false;
+	}
 	d->rule = memory->rule;
 	d->allow = 1;
 	d->reason = ESTABLISHED;
@@ -446,6 +453,7 @@ static __always_inline void judge_readable(const struct __sk_buff *skb, const st
 	struct flow flow;
 	__u32 zero = 0;
 	const char *blob;
+	bool earlier = false;
 
 	if (p->place == LATER) {
 		by_first_fragment(skb, p, d);
@@ -453,14 +461,19 @@ static __always_inline void judge_readable(const struct __sk_buff *skb, const st
 	}
 	if (remembers)
 		flow_of(p, &flow);
-	if (!remembers || !by_flow(skb, p, &flow, d)) {
+	if (!remembers || !by_flow(skb, p, &flow, d, &earlier)) {
 		blob = bpf_map_lookup_elem(&tables, &zero);
 		if (!blob)
 			return;
 		find_rows(blob, p, direction, &rows);
 		by_rules(blob, &rows, d);
-		if (remembers && d->allow)
+		if (remembers && d->allow) {
 			remember_flow(skb, p, &flow, d->rule);
+		} else if (earlier) {
+			d->rule = NO_RULE;
+			d->allow = 1;
+			d->reason = ESTABLISHED;
+		}
 	}
 	if (p->place == FIRST)
 		remember_fragment(skb, p, d);
