@@ -29,6 +29,10 @@ pub fn run_old(invocation: &Invocation) -> Option<Outcome> {
         rest = rest.get(1..).unwrap_or_default();
     }
     let (word, args) = rest.split_first()?;
+    if word == "-?" || word == "--usage" {
+        let mut help = crate::tools::named(super::command(), &invocation.program);
+        return Some(report::print(&help.render_help().to_string()).map(|()| Exit::OK));
+    }
     let action: fn(&Invocation, &[OsString]) -> Outcome = match word.to_str()?.get(..3)? {
         "run" => old_run,
         "gen" => generate,

@@ -195,6 +195,7 @@ fn old_command_lines_work_under_the_old_name() {
     };
     let code = |args: &[&str]| bpfcov(args).status.code();
     assert_eq!(code(&[]), Some(0), "help");
+    assert_eq!((code(&["-?"]), code(&["--usage"]), code(&["nonsense"])), (Some(0), Some(0), Some(1)));
     assert_eq!(code(&["gen", "app"]), Some(1), "nothing was run yet");
     assert_eq!(code(&["-v3", "running", "--", "./app"]), Some(5), "the program's status, by a prefix of the word");
     assert_eq!(code(&["run", "./no-such-app"]), Some(1));
