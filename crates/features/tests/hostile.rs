@@ -59,7 +59,7 @@ fn every_truncation_is_an_error_or_an_answer() {
 
 /// Files of a directory of kept fuzz inputs.
 fn kept(target: &str) -> Vec<Vec<u8>> {
-    let dir = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus")).join(target);
+    let dir = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/seeds")).join(target);
     let files = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
     files.map(|path| std::fs::read(path).unwrap()).collect()
 }
