@@ -81,7 +81,7 @@ impl Judge {
         }
         self.arena.reset();
         if self.desk.noise.is_due(event.ts) {
-            self.tell_held_back(event.ts);
+            self.tell_held_back(event.ts, event.ts);
         }
         &self.matched
     }
@@ -99,7 +99,7 @@ impl Judge {
 
     /// Replaces rules and style (and outputs when there are new ones), keeping state and statistics.
     pub fn swap(&mut self, verdict: Verdict, outputs: Option<Outputs>) -> Retired {
-        self.tell_held_back(u64::MAX);
+        self.tell_held_back(u64::MAX, crate::now_ns());
         self.desk.stats.carry_over(&self.verdict.rules, &verdict.rules);
         self.desk.noise.replace(&verdict.noise, &verdict.rules);
         for (id, value) in &verdict.statics {
@@ -115,10 +115,9 @@ impl Judge {
         self.engine.around.addresses.extend(known);
     }
 
-    /// Tells what was held back in windows that ended before `ts`.
-    pub fn tell_held_back(&mut self, ts: u64) {
+    /// Tells, as of `now`, what was held back in windows that ended before `ts`.
+    pub fn tell_held_back(&mut self, ts: u64, now: u64) {
         for summary in self.desk.noise.sweep(ts) {
-            let now = if ts == u64::MAX { crate::now_ns() } else { ts };
             self.internal(&held_back(&summary), now);
         }
     }

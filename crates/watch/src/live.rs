@@ -199,7 +199,7 @@ impl<'a> Live<'a> {
 
     fn check(&mut self, sensor: Option<&Sensor>, now: Instant) -> Option<End> {
         if self.judge.desk.noise.is_due(now_ns()) {
-            self.judge.tell_held_back(now_ns());
+            self.judge.tell_held_back(now_ns(), now_ns());
         }
         if let Some(recorder) = &mut self.recorder {
             recorder.settle(now, self.log);
@@ -290,7 +290,7 @@ impl<'a> Live<'a> {
     }
 
     fn finish(mut self, options: &Options) -> Report {
-        self.judge.tell_held_back(u64::MAX);
+        self.judge.tell_held_back(u64::MAX, now_ns());
         if let Some(recorder) = self.recorder.take() {
             recorder.finish(self.log);
         }

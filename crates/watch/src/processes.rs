@@ -116,7 +116,9 @@ mod tests {
     /// A process tree of this test: a shell with arguments, an environment, a folder, a session and open files of every
     /// common kind, and below it one more process; it ends when its input does.
     fn tree(dir: &Path) -> Child {
-        let script = "exec 9<&0; cat <&9 & until grep -q cat /proc/$!/comm; do :; done; exec 7>log 8</etc/passwd; echo up; read line; wait";
+        // Asleep in its first read: before that its memory still grows.
+        let script = "exec 9<&0; cat <&9 & until grep -q cat /proc/$!/comm && grep -q State:.S /proc/$!/status; do :; done; \
+                      exec 7>log 8</etc/passwd; echo up; read line; wait";
         let mut command = Command::new("setsid");
         command
             .args(["sh", "-c", script, "first argument", "second"])

@@ -112,6 +112,7 @@ struct Run<'a> {
     metrics: Collector,
     max_ns: Option<u64>,
     first_ts: u64,
+    last_ts: u64,
     bad_events: u64,
     /// What was wrong with the first of them.
     first_bad: String,
@@ -149,6 +150,7 @@ impl<'a> Run<'a> {
             metrics: Collector::start(&prepared.config, Facts::of(prepared), false, log)?,
             max_ns: options.max_seconds.map(|seconds| seconds.saturating_mul(1_000_000_000)),
             first_ts: 0,
+            last_ts: 0,
             bad_events: 0,
             first_bad: String::new(),
         })
@@ -190,6 +192,7 @@ impl<'a> Run<'a> {
     #[inline]
     fn event(&mut self, record: &Record<'_>) -> bool {
         let event = &record.event;
+        self.last_ts = event.ts;
         if record.state_only {
             self.judge.state_only(event);
         } else {
@@ -245,7 +248,7 @@ impl<'a> Run<'a> {
     }
 
     fn finish(mut self, options: &Options) -> Report {
-        self.judge.tell_held_back(u64::MAX);
+        self.judge.tell_held_back(u64::MAX, self.last_ts);
         if let Some(recorder) = self.recorder.take() {
             recorder.finish(self.log);
         }
