@@ -197,6 +197,14 @@ fn policies_and_chains_come_and_go() {
         node.ok("CHECK", &chain);
         node.ok("DEL", &chain);
         assert_eq!(node.filters(), 0);
+        // a filter inside the pod goes with the pod; one on the host is found
+        if kind == "ptp" {
+            node.ok("ADD", &chain);
+            node.ok("GC", &garbage(json!([{"containerID": "pod1", "ifname": "eth0"}])));
+            assert_eq!(node.filters(), 1);
+            node.ok("GC", &garbage(json!([])));
+            assert_eq!(node.filters(), 0);
+        }
         node.ok("STATUS", &network(&json!({})));
     }
 }

@@ -2,7 +2,7 @@
 //! A veth is filtered on the host's end; a device that was moved or made inside the pod is filtered inside.
 
 use super::json::Json;
-use super::request::{self, Failure, Request, What, identity};
+use super::request::{self, Failure, Request, What, identity, network_identity};
 use super::{Environment, INVALID_CONFIG, INVALID_ENVIRONMENT, NOT_ATTACHED, NOT_AVAILABLE};
 use crate::attach::{self, CniAttachment, FilterPlace, Hook, HookDirection, Options, Place, ProgramAttachment, netns};
 use crate::chain::{Selection, Stage};
@@ -261,6 +261,12 @@ fn collect_garbage(environment: &Environment, config: &Json) -> Result<(), Failu
         let of_this_network = attached.meta.policy.ends_with(&format!("-cni-{identity}"));
         if of_this_network && (!valid.contains(&identity) || attached.is_stale()) {
             attach::detach(attached).map_err(|e| refuse(&e))?;
+        }
+    }
+    let of_network = network_identity(network);
+    for interface in nix::net::if_::if_nameindex().iter().flatten() {
+        if let Ok(ifindex) = i32::try_from(interface.index()) {
+            remove_filters(ifindex, |identity| identity.starts_with(&of_network) && !valid.contains(identity));
         }
     }
     Ok(())

@@ -185,7 +185,12 @@ fn direction(config: &Json) -> Result<Direction, Failure> {
     }
 }
 
-/// Names a pod interface in a network: 12 hex digits.
+/// Names a pod interface in a network: [`network_identity`] and 12 hex digits of its own.
 pub fn identity(network: &str, container_id: &str, ifname: &str) -> String {
-    hex(&Sha256::digest([network, container_id, ifname].join("\0")), 6)
+    network_identity(network) + &hex(&Sha256::digest([network, container_id, ifname].join("\0")), 6)
+}
+
+/// What the identities of all pod interfaces in a network begin with: 6 hex digits.
+pub fn network_identity(network: &str) -> String {
+    hex(&Sha256::digest(network), 3)
 }
