@@ -35,6 +35,26 @@ fn hostile_event() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+/// What runs of the fuzz target `event_decode` kept: an event whose parameters lie within it, or an error.
+#[test]
+fn what_fuzzing_kept_decodes_or_not() {
+    let seeds =
+        std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/seeds/event_decode")).expect("seeds");
+    let (mut good, mut bad) = (0, 0);
+    for bytes in seeds.flatten().filter_map(|seed| std::fs::read(seed.path()).ok()) {
+        match Event::decode(&bytes, 0) {
+            Err(_) => bad += 1,
+            Ok(event) => {
+                let inside: usize = (0..event.nparams()).filter_map(|i| event.param(i)).map(<[u8]>::len).sum();
+                assert!(inside <= event.raw().len());
+                Engine::default().begin(&event);
+                good += 1;
+            }
+        }
+    }
+    assert!(good > 0 && bad > 0, "{good} good, {bad} bad");
+}
+
 const STATEFUL: &[Kind] = &[
     Kind::SYSCALL_CLONE_20_X,
     Kind::SYSCALL_CLONE3_X,

@@ -13,6 +13,14 @@ fn load(text: &str) -> rules::LoadResult {
     result
 }
 
+/// What runs of the fuzz target `rules_load` kept.
+#[test]
+fn what_fuzzing_kept_ends_in_a_result() {
+    let seeds = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/seeds/rules_load")).expect("seeds");
+    let texts = seeds.flatten().filter_map(|seed| std::fs::read_to_string(seed.path()).ok());
+    assert!(texts.map(|text| load(&text)).count() > 20);
+}
+
 fn rule(condition: &str, output: &str) -> String {
     let quote = |text: &str| serde_json::to_string(text).expect("JSON");
     let (condition, output) = (quote(condition), quote(output));
