@@ -195,7 +195,9 @@ fn ethertypes(node: &Node<'_>) -> Ranges<u16> {
 
 fn check_ports(node: &Node<'_>, flow: &Flow) {
     let key = if flow.ports.is_any() { "source_port" } else { "port" };
-    if flow.ports.is_any() && flow.source_ports.is_any() {
+    // a protocol that could not be read was complained about already
+    let unreadable = flow.protocols.is_any() && node.get("protocol").is_some();
+    if unreadable || (flow.ports.is_any() && flow.source_ports.is_any()) {
         return;
     }
     let all_have_ports =

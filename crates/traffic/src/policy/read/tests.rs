@@ -75,6 +75,12 @@ fn the_direction_of_a_rule_is_that_of_its_flows() {
 }
 
 #[test]
+fn one_mistake_is_one_finding() {
+    let text = "name: p\nrules:\n  - {name: r, action: allow, protocol: tpc, port: 443}\n";
+    assert_eq!(check(text).unwrap_err(), ["3:40 bad-protocol: unknown protocol `tpc`"]);
+}
+
+#[test]
 fn files_of_sets() {
     assert_eq!(
         check("name: p\nsets: {a: {file: gone}}").unwrap_err(),
