@@ -206,7 +206,15 @@ impl<'a> Chain<'a> {
 
     fn answers(mut self) -> Vec<Answer> {
         self.leave_out();
-        self.take_prototypes();
+        if !self.take_prototypes() {
+            self.ask_in_chains();
+        }
+        let (machine, shape) = (self.machine, self.shape);
+        let all = self.answers.into_iter().zip(1u32..);
+        all.map(|(known, id)| known.unwrap_or_else(|| single(machine, shape, id))).collect()
+    }
+
+    fn ask_in_chains(&mut self) {
         let open = |id: &u32| self.answers.get(*id as usize - 1).is_some_and(Option::is_none);
         let plain: Vec<_> = PLAIN.iter().copied().filter(|(id, _)| open(id)).collect();
         // The kernel looks at every instruction before it verifies, so the chain is only as long as the last run of luck.
@@ -216,9 +224,6 @@ impl<'a> Chain<'a> {
             at += settled;
             length = (2 * there).clamp(1, LONGEST_CHAIN);
         }
-        let (machine, shape) = (self.machine, self.shape);
-        let all = self.answers.into_iter().zip(1u32..);
-        all.map(|(known, id)| known.unwrap_or_else(|| single(machine, shape, id))).collect()
     }
 
     /// Helpers that the kernel must not be asked for, because it would write a line into its log.
@@ -233,16 +238,18 @@ impl<'a> Chain<'a> {
         }
     }
 
-    /// What the type's table of helpers says by itself; helpers with conditions of their own stay open.
-    fn take_prototypes(&mut self) {
+    /// What the type's table of helpers says by itself, where the kernel shows it; helpers with conditions of their own stay open.
+    fn take_prototypes(&mut self) -> bool {
         let asked: Vec<bool> = self.answers.iter().map(Option::is_none).collect();
-        for (id, there) in prototypes::known(self.machine, self.shape, &asked).unwrap_or_default() {
+        let Some(known) = prototypes::known(self.machine, self.shape, &asked) else { return false };
+        for (id, there) in known {
             match there {
-                true if SECOND_THOUGHTS.contains(&id) => {}
+                true if CONDITIONAL.contains(&id) => {}
                 true => self.note(id, &Answer::Supported),
                 false => self.note(id, &absent(self.machine, self.shape, id)),
             }
         }
+        true
     }
 
     /// Answers the first helpers of the list, and says how many it answered and how many of those are there.
@@ -323,16 +330,20 @@ fn single(machine: &Machine, shape: &Shape, id: u32) -> Answer {
         return absent(machine, shape, id);
     }
     let insns = call_only(id);
+    if SECOND_THOUGHTS.contains(&id) {
+        return by_log(machine, shape, id, &insns);
+    }
     match program::load(machine, shape, &insns, None) {
         Ok(_) | Err(errno::EACCES) => Answer::Supported,
-        Err(errno::EINVAL) if SECOND_THOUGHTS.contains(&id) => by_log(machine, shape, id, &insns),
         Err(errno::EINVAL) => absent(machine, shape, id),
-        Err(refusal @ errno::EPERM) => {
-            let what = format!("{} programs", shape.name);
-            denial::explain(machine, &what, denial::program_needs(shape.program_type), refusal)
-        }
+        Err(refusal @ errno::EPERM) => refused(machine, shape, refusal),
         Err(_) => by_log(machine, shape, id, &insns),
     }
+}
+
+fn refused(machine: &Machine, shape: &Shape, refusal: i32) -> Answer {
+    let what = format!("{} programs", shape.name);
+    denial::explain(machine, &what, denial::program_needs(shape.program_type), refusal)
 }
 
 /// Some program types must return a known value, so the answer of the helper is overwritten.
@@ -343,7 +354,11 @@ fn call_only(id: u32) -> [u64; 3] {
 /// Some helpers are refused with EINVAL after they were found: the log tells.
 fn by_log(machine: &Machine, shape: &Shape, id: u32, insns: &[u64]) -> Answer {
     let mut log = Vec::new();
-    let Err(said) = program::load(machine, shape, insns, Some(&mut log)) else { return Answer::Supported };
+    let said = match program::load(machine, shape, insns, Some(&mut log)) {
+        Ok(_) | Err(errno::EACCES) => return Answer::Supported,
+        Err(refusal @ errno::EPERM) => return refused(machine, shape, refusal),
+        Err(said) => said,
+    };
     if is_foreign(&log) {
         return absent(machine, shape, id);
     }
@@ -420,6 +435,8 @@ const PROBE_WRITE_USER: u32 = 36;
 /// Types that know bpf_probe_write_user, and the release that stopped to warn of it (`bpf_tracing_func_proto`).
 const WARNED_OF: &[u32] = &[2, 5, 7, 17, 24, 26, 29, 31];
 const NO_WARNING_SINCE: &str = "6.14";
+/// Helpers that a type has only for some functions or in sleepable programs (`allowed`, `might_sleep` of `struct bpf_func_proto`).
+const CONDITIONAL: &[u32] = &[107, 108, 147, 148, 161, 191, 193];
 /// Helpers that the kernel may refuse with EINVAL for another reason than being absent.
 const SECOND_THOUGHTS: &[u32] = &[107, 108, 145, 146, 147, 148, 156, 157, 161, 173, 174, 191, 193, 210, 211];
 
