@@ -216,12 +216,15 @@ struct Places<'t> {
     bytes: Vec<usize>,
     indented_len: usize,
     added: Vec<(usize, usize)>,
+    /// Where lines begin: a line may be as long as the file.
+    lines: Vec<usize>,
 }
 
 impl<'t> Places<'t> {
     fn new(indented: &Indented<'_>, text: &'t str) -> Self {
         let bytes = if text.is_ascii() { Vec::new() } else { indented.text.char_indices().map(|(at, _)| at).collect() };
-        Places { text, bytes, indented_len: indented.text.len(), added: indented.added.clone() }
+        let lines = memchr::memchr_iter(b'\n', text.as_bytes()).map(|at| at + 1).collect();
+        Places { text, bytes, indented_len: indented.text.len(), added: indented.added.clone(), lines }
     }
 
     fn indented_byte(&self, char_index: usize) -> usize {
@@ -246,8 +249,8 @@ impl<'t> Places<'t> {
     }
 
     fn column(&self, offset: usize) -> usize {
-        let before = self.text.as_bytes().get(..offset).unwrap_or_default();
-        offset - memchr::memrchr(b'\n', before).map_or(0, |at| at + 1)
+        let after = self.lines.partition_point(|start| *start <= offset);
+        offset - after.checked_sub(1).and_then(|at| self.lines.get(at)).copied().unwrap_or(0)
     }
 
     /// Renders the parser's error in the words of the re-created system's YAML library, where they are known.
