@@ -189,7 +189,7 @@ fn schema(style: Style<'_>, parsed: &Parsed, how: &str) -> Output {
 
 impl Style<'_> {
     /// JSON in the form of this run.
-    pub fn json(&self, json: &Json) -> String {
+    pub fn json(&self, json: &impl serde::Serialize) -> String {
         if self.compact { format!("{}\n", compact(json)) } else { pretty(json) }
     }
 }

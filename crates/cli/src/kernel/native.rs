@@ -31,7 +31,7 @@ pub fn probe(style: Style<'_>, parsed: &Parsed) -> Output {
         return fail(message);
     }
     if wants_json(parsed) {
-        Output::ok(style.json(&value_of(&snapshot)))
+        Output::ok(style.json(&snapshot))
     } else {
         Output::ok(super::overview::text(&snapshot, Paper::of(style)))
     }
@@ -191,11 +191,6 @@ fn tell(style: Style<'_>, parsed: &Parsed, checked: &Checked) -> Output {
 
 fn wants_json(parsed: &Parsed) -> bool {
     parsed.is_on("json") || parsed.text("format") == Some("json")
-}
-
-fn value_of(snapshot: &Snapshot) -> Json {
-    // A snapshot has only text keys, so this cannot fail.
-    serde_json::to_value(snapshot).unwrap_or_default().into()
 }
 
 /// The words of an I/O error.

@@ -111,17 +111,23 @@ impl Serialize for Json {
 /// JSON on one line, escaped like Go does.
 pub fn compact(value: &impl Serialize) -> String {
     // Serialising to memory fails only for maps with keys that are no text; ours are text.
-    escape(&serde_json::to_string(value).unwrap_or_default())
+    escape(serde_json::to_string(value).unwrap_or_default())
 }
 
 /// JSON with two-space indentation and a newline at the end, escaped like Go does.
 pub fn pretty(value: &impl Serialize) -> String {
-    let mut text = escape(&serde_json::to_string_pretty(value).unwrap_or_default());
+    let mut text = escape(serde_json::to_string_pretty(value).unwrap_or_default());
     text.push('\n');
     text
 }
 
 /// These letters occur only inside strings of JSON.
-fn escape(json: &str) -> String {
-    json.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
+fn escape(json: String) -> String {
+    let escapes = [("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026")];
+    escapes.into_iter().fold(
+        json,
+        |json, (letter, escape)| {
+            if json.contains(letter) { json.replace(letter, escape) } else { json }
+        },
+    )
 }
