@@ -130,19 +130,23 @@ mod tests {
         command.spawn().expect("setsid of util-linux")
     }
 
-    /// What both ways must agree on: everything but counters that grow meanwhile, times that /proc rounds, and
-    /// controllers that events do not carry.
-    fn comparable(mut p: Proc) -> Proc {
+    /// What both ways must agree on: everything but counters that grow meanwhile, what /proc cuts off of
+    /// times (it counts ticks since boot), and controllers that events do not carry.
+    fn comparable(mut p: Proc, boot_ns: u64) -> Proc {
+        let ticks = |ts: u64| ts.saturating_sub(boot_ns) / NS_PER_TICK;
         let known = [&b"cpuset="[..], b"cpu=", b"cpuacct=", b"memory="];
         let mut groups: Vec<&[u8]> =
             p.cgroups.split(|b| *b == 0).filter(|c| known.iter().any(|k| c.starts_with(k))).collect();
         groups.sort_unstable();
         p.cgroups = groups.join(&0);
         p.fds.sort_by_key(|fd| fd.fd);
-        p.clone_ts /= 1_000_000_000;
-        p.pidns_init_start_ts /= 1_000_000_000;
+        p.clone_ts = ticks(p.clone_ts);
+        p.pidns_init_start_ts = ticks(p.pidns_init_start_ts);
         Proc { pfmajor: 0, pfminor: 0, vmrss_kb: 0, ..p }
     }
+
+    /// USER_HZ is 100 everywhere hawkbell runs.
+    const NS_PER_TICK: u64 = 10_000_000;
 
     fn release() -> (u32, u32) {
         let text = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
@@ -170,8 +174,10 @@ mod tests {
         child.stdout.as_mut().expect("a pipe").read_exact(&mut up).expect("the tree stands");
         let pid = i64::from(child.id());
         let is_ours = |p: &Proc| p.pid == pid || p.ptid == pid;
-        let ours = |procs: Vec<Proc>| -> Vec<Proc> { procs.into_iter().filter(is_ours).map(comparable).collect() };
         let boot_ns = sensor.boot_ns();
+        let ours = |procs: Vec<Proc>| -> Vec<Proc> {
+            procs.into_iter().filter(is_ours).map(|p| comparable(p, boot_ns)).collect()
+        };
         let mut procs = Procs::new(PROC, boot_ns);
         let all = from_iterators(sensor.existing().expect("iterators"), &mut procs);
         let me = all.iter().find(|p| p.tid == i64::from(std::process::id())).cloned().expect("this process");
