@@ -17,7 +17,10 @@ pub const NEEDS: &[Need] = &[
         "cap:CAP_SYS_PTRACE?",
         "executable, folder, environment and open files stay unknown of processes that /proc has to be asked about (proc.exepath, proc.cwd, proc.env, fd.*)",
     ),
-    need("cap:CAP_DAC_READ_SEARCH?", "users and groups of containers stay unknown (user.*, group.*)"),
+    need(
+        "cap:CAP_DAC_READ_SEARCH?",
+        "of containers stay unknown users, groups and what their runtime wrote down (user.*, group.*, container.*, k8s.*)",
+    ),
 ];
 
 /// Logs what degrades.
